@@ -1,0 +1,72 @@
+//! Every bound of the gateway, in one place, with the relations between them asserted at compile time.
+//!
+//! A bound that an operator may change stands here as its default and its ceiling; the configuration refuses
+//! values above the ceiling. Units are in the names.
+
+/// Bytes of a request or response head, start line and empty line included.
+pub const HEAD_BYTES_DEFAULT: usize = 16 * 1024;
+/// Ceiling of [`HEAD_BYTES_DEFAULT`]: spans inside a head are 16 bits wide.
+pub const HEAD_BYTES_MAX: usize = 60 * 1024;
+/// Bytes of a request line (method, target, version).
+pub const REQUEST_LINE_BYTES_DEFAULT: usize = 8 * 1024;
+/// Field lines in a head.
+pub const FIELDS_DEFAULT: usize = 100;
+/// Ceiling of [`FIELDS_DEFAULT`].
+pub const FIELDS_MAX: usize = 256;
+/// Bytes of a chunk-size line, extensions included (RFC 9112 §7.1.1 asks for a limit).
+pub const CHUNK_LINE_BYTES_MAX: usize = 256;
+/// Bytes of a trailer section.
+pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of a request body before 413.
+pub const BODY_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+
+/// One pooled buffer, the unit of reading from a socket.
+pub const BUFFER_BYTES: usize = 16 * 1024;
+/// A pooled buffer for large bodies; also the bound of what one direction of an exchange holds.
+pub const BUFFER_BYTES_LARGE: usize = 64 * 1024;
+/// Free buffers of the small kind that one core keeps.
+pub const BUFFERS_FREE_MAX: usize = 256;
+/// Free buffers of the large kind that one core keeps.
+pub const BUFFERS_LARGE_FREE_MAX: usize = 64;
+
+/// Bytes of an unread request body that are drained after the response so that the connection can live on.
+pub const DRAIN_BYTES_MAX: usize = 64 * 1024;
+/// How long draining an unread body, or lingering before a close, may take.
+pub const DRAIN_MS_MAX: u64 = 1_000;
+
+/// Orders that may wait for one core.
+pub const ORDERS_MAX: usize = 64;
+/// Batches of access-log lines that may wait for the writer, per core.
+pub const LOG_BATCHES_MAX: usize = 64;
+/// Bytes of one batch of access-log lines.
+pub const LOG_BATCH_BYTES: usize = 32 * 1024;
+
+/// Period of the per-core sweep over deadlines: a deadline fires at most this much late.
+pub const SWEEP_MS: u64 = 25;
+/// How often an exchange that waits for its upstream looks whether its client is still there.
+pub const CLIENT_CHECK_MS: u64 = 250;
+
+/// Connections that one wake-up of the accept loop takes before other tasks get their turn.
+pub const ACCEPTS_PER_WAKE: usize = 64;
+/// TLS handshakes in progress on one core.
+pub const HANDSHAKES_MAX: usize = 512;
+/// Idle upstream connections per endpoint and core.
+pub const POOL_IDLE_DEFAULT: usize = 128;
+/// Endpoints tried for one request.
+pub const ATTEMPTS_MAX: usize = 3;
+/// Interim (1xx) responses taken from an upstream before the final one.
+pub const INTERIM_MAX: usize = 16;
+/// Connections of the whole process.
+pub const CONNECTIONS_DEFAULT: usize = 100_000;
+
+const _: () = {
+    assert!(HEAD_BYTES_MAX <= u16::MAX as usize, "spans in a head are 16 bits wide");
+    assert!(HEAD_BYTES_DEFAULT <= HEAD_BYTES_MAX);
+    assert!(REQUEST_LINE_BYTES_DEFAULT < HEAD_BYTES_DEFAULT);
+    assert!(FIELDS_DEFAULT <= FIELDS_MAX);
+    assert!(HEAD_BYTES_MAX <= BUFFER_BYTES_LARGE, "a head fits one large buffer");
+    assert!(BUFFER_BYTES < BUFFER_BYTES_LARGE);
+    assert!(CHUNK_LINE_BYTES_MAX < BUFFER_BYTES, "a chunk line fits one buffer");
+    assert!(TRAILER_BYTES_MAX < BUFFER_BYTES, "a trailer section fits one buffer");
+    assert!(CLIENT_CHECK_MS + SWEEP_MS < 1_000, "a client that left is noticed within a second");
+};
