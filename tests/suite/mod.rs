@@ -5,4 +5,5 @@
 
 pub mod harness;
 
+mod malformed;
 mod self_test;

@@ -25,6 +25,8 @@ pub struct Reading {
     pub ending: Ending,
 }
 
+/// The limit that the tests of malformed requests configure.
+const BODY_BYTES: u64 = 64 * 1024;
 const HEAD_BYTES: usize = 16 * 1024;
 const LINE_BYTES: usize = 8 * 1024;
 const FIELDS: usize = 100;
@@ -181,7 +183,7 @@ fn body(rest: &mut &[u8], minor: u8, lengths: &[&str], codings: &[&str]) -> Read
         ([length], []) => {
             refuse_unless(!length.is_empty() && length.bytes().all(|b| b.is_ascii_digit()))?;
             let length: u64 = length.parse().map_err(|_| Stop::Refused)?;
-            refuse_unless(length <= 64 * 1024 * 1024)?;
+            refuse_unless(length <= BODY_BYTES)?;
             take(rest, length as usize).map(<[u8]>::to_vec)
         }
         ([], [coding]) => {
@@ -206,7 +208,7 @@ fn chunks(rest: &mut &[u8]) -> Read<Vec<u8>> {
         if size == 0 {
             break;
         }
-        refuse_unless(body.len() as u64 + size <= 64 * 1024 * 1024)?;
+        refuse_unless(body.len() as u64 + size <= BODY_BYTES)?;
         body.extend_from_slice(take(rest, size as usize)?);
         match *rest {
             [b'\r', b'\n', after @ ..] => *rest = after,
