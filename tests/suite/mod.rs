@@ -5,5 +5,8 @@
 
 pub mod harness;
 
+mod bodies;
+mod heads;
+mod keepalive;
 mod malformed;
 mod self_test;

@@ -230,3 +230,13 @@ fn serve_connection(mut connection: Connection, record: &Record, answer: &Answer
     }
     record.open.fetch_sub(1, Ordering::Relaxed);
 }
+
+/// Waits until a kept connection has bytes (true) or a new one waits to be accepted (false).
+#[track_caller]
+pub fn readable_either(kept: &TcpStream, origin: &Origin) -> bool {
+    let wait = rustix::time::Timespec::try_from(WAIT).expect("a short wait");
+    let mut both = [PollFd::new(kept, PollFlags::IN), PollFd::new(&origin.listener, PollFlags::IN)];
+    assert!(poll(&mut both, Some(&wait)).expect("poll") > 0, "neither a request nor a connection came");
+    let kept_has_bytes = kept.peek(&mut [0]).is_ok_and(|n| n > 0);
+    both[0].revents().contains(PollFlags::IN) && kept_has_bytes
+}
