@@ -6,7 +6,12 @@
 pub mod harness;
 
 mod bodies;
+mod forwarding;
 mod heads;
 mod keepalive;
 mod malformed;
+mod retries;
 mod self_test;
+mod streaming;
+mod upgrade;
+mod upstream_failures;

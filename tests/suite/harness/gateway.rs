@@ -219,6 +219,16 @@ impl Gateway {
         client.read_response()
     }
 
+    /// A request that a played origin answers with 200.
+    #[track_caller]
+    pub fn get_through(&self, origin: &super::Origin) -> Response {
+        let mut client = self.client();
+        client.send("GET /through HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
+        let (mut peer, _) = origin.accept_request();
+        peer.send(super::ok("through"));
+        client.read_response()
+    }
+
     /// A request to the admin listener.
     #[track_caller]
     pub fn admin(&self, path: &str) -> Response {

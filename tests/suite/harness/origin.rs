@@ -240,3 +240,8 @@ pub fn readable_either(kept: &TcpStream, origin: &Origin) -> bool {
     let kept_has_bytes = kept.peek(&mut [0]).is_ok_and(|n| n > 0);
     both[0].revents().contains(PollFlags::IN) && kept_has_bytes
 }
+
+/// Whether a connection comes within so many milliseconds.
+pub fn readable_within(origin: &Origin, ms: u64) -> bool {
+    readable(&origin.listener, Duration::from_millis(ms))
+}
