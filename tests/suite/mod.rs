@@ -6,12 +6,16 @@
 pub mod harness;
 
 mod bodies;
+mod drain;
 mod forwarding;
 mod heads;
 mod keepalive;
 mod malformed;
+mod reload;
 mod retries;
+mod routing;
 mod self_test;
 mod streaming;
+mod tls;
 mod upgrade;
 mod upstream_failures;
