@@ -6,11 +6,16 @@
 pub mod harness;
 
 mod bodies;
+mod config;
 mod drain;
 mod forwarding;
 mod heads;
 mod keepalive;
+mod limits;
 mod malformed;
+mod observability;
+mod proxy_protocol;
+mod regression;
 mod reload;
 mod retries;
 mod routing;

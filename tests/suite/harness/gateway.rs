@@ -304,8 +304,12 @@ impl Gateway {
     /// Waits for the access-log line of a path.
     #[track_caller]
     pub fn access_of(&self, path: &str) -> serde_json::Value {
-        let text = format!("\"path\":\"{path}");
-        serde_json::from_str(&self.out.wait(&text)).expect("an access line is JSON")
+        let of = |line: &str| -> Option<serde_json::Value> {
+            let json: serde_json::Value = serde_json::from_str(line).ok()?;
+            json["path"].as_str()?.starts_with(path).then_some(json)
+        };
+        let line = self.out.wait_from(0, |line| of(line).is_some());
+        line.and_then(|line| of(&line)).unwrap_or_else(|| panic!("no access line of {path} in {:#?}", self.out.all()))
     }
 }
 
