@@ -7,7 +7,8 @@ use super::ready::Waited;
 use super::{Socket, Timer};
 use crate::base::buf::BufferPool;
 use crate::base::clock;
-use crate::tls::records::{PlainRead, Records, TlsFailure};
+use crate::tls::failure::TlsFailure;
+use crate::tls::records::{PlainRead, Records};
 
 /// Plain or TLS.
 pub enum Stream {
@@ -35,15 +36,12 @@ pub enum Read {
 /// Why writing stopped.
 #[derive(Debug)]
 pub enum WriteError {
-    Io(io::Error),
+    /// The connection broke before any of these bytes was taken.
+    Untouched(io::Error),
+    /// The connection broke; some of the bytes may have reached the peer.
+    Broken(io::Error),
     /// The peer took nothing for the whole time-out.
     Expired,
-}
-
-impl From<io::Error> for WriteError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
 }
 
 /// Why a TLS handshake failed.
@@ -152,10 +150,16 @@ async fn write_plain(
     timeout_ms: u64,
 ) -> Result<(), WriteError> {
     IoSlice::advance_slices(&mut parts, 0);
+    let mut touched = false;
     while !parts.is_empty() {
-        match socket.try_write(parts)? {
-            Some(count) => IoSlice::advance_slices(&mut parts, count),
-            None => wait_for_room(socket, timer, timeout_ms).await?,
+        match socket.try_write(parts) {
+            Ok(Some(count)) => {
+                touched = true;
+                IoSlice::advance_slices(&mut parts, count);
+            }
+            Ok(None) => wait_for_room(socket, timer, timeout_ms).await?,
+            Err(error) if touched => return Err(WriteError::Broken(error)),
+            Err(error) => return Err(WriteError::Untouched(error)),
         }
     }
     Ok(())
@@ -165,9 +169,10 @@ async fn wait_for_room(socket: &Socket, timer: &Timer, timeout_ms: u64) -> Resul
     timer.arm(clock::now_ms() + timeout_ms);
     let waited = socket.writable(timer).await;
     timer.disarm();
-    match waited? {
-        Waited::Ready => Ok(()),
-        Waited::Expired => Err(WriteError::Expired),
+    match waited {
+        Ok(Waited::Ready) => Ok(()),
+        Ok(Waited::Expired) => Err(WriteError::Expired),
+        Err(error) => Err(WriteError::Broken(error)),
     }
 }
 
@@ -215,7 +220,7 @@ impl TlsStream {
     }
 
     async fn flush(&self, timer: &Timer, timeout_ms: u64) -> Result<(), WriteError> {
-        while !self.try_flush()? {
+        while !self.try_flush().map_err(WriteError::Broken)? {
             wait_for_room(&self.socket, timer, timeout_ms).await?;
         }
         Ok(())

@@ -4,7 +4,7 @@
 //! (`write_to` is handed one), never waits, never reads a clock. Bounds: what is unread is at most what was fed;
 //! what is unsent is what the caller wrote plus handshake and alerts, so callers write out before they write more.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::sync::Arc;
 
 use rustls::{ClientConnection, Connection, ProtocolVersion, ServerConfig, ServerConnection};
@@ -148,6 +148,39 @@ impl Records {
             Ok(0) => PlainRead::Closed,
             Ok(n) => PlainRead::Data(n),
             Err(_) => PlainRead::Empty,
+        }
+    }
+
+    /// Appends plaintext to `out` until its capacity is full or nothing is left. An empty room reads nothing.
+    pub fn read_into(&mut self, out: &mut Vec<u8>) -> PlainRead {
+        let before = out.len();
+        let mut ended = false;
+        while out.len() < out.capacity() {
+            let room = out.capacity() - out.len();
+            if self.spilled < self.spill.len() {
+                let waiting = &self.spill[self.spilled..];
+                let take = waiting.len().min(room);
+                out.extend_from_slice(&waiting[..take]);
+                self.spilled += take;
+                if self.spilled == self.spill.len() {
+                    (self.spill, self.spilled) = (Vec::new(), 0);
+                }
+                continue;
+            }
+            let mut reader = self.connection.reader();
+            let Ok(chunk) = reader.fill_buf() else { break };
+            ended = chunk.is_empty();
+            let take = chunk.len().min(room);
+            out.extend_from_slice(&chunk[..take]);
+            reader.consume(take);
+            if ended {
+                break;
+            }
+        }
+        match out.len() - before {
+            0 if ended => PlainRead::Closed,
+            0 => PlainRead::Empty,
+            count => PlainRead::Data(count),
         }
     }
 

@@ -124,8 +124,8 @@ impl Connection {
         let parts = parts.get_mut(..count).unwrap_or_default();
         self.stream.write_all(parts, timer, send_ms).await.map_err(|error| match error {
             WriteError::Expired => UpstreamError::SendExpired,
-            // How much of it went out is not known here: the careful answer.
-            WriteError::Io(_) => UpstreamError::Closed(Progress::Sent),
+            WriteError::Untouched(_) => UpstreamError::Closed(Progress::NothingSent),
+            WriteError::Broken(_) => UpstreamError::Closed(Progress::Sent),
         })
     }
 
