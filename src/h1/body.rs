@@ -224,3 +224,161 @@ impl BodyEncoder {
         !matches!(self, Self::Length(1..))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bounds;
+    use proptest::prelude::*;
+
+    /// Payload, trailers and what is left behind the body; every cut gives the same.
+    fn read(body: &[u8]) -> Result<(String, String, String), Reject> {
+        for seed in [2, 3, 7] {
+            crate::h1::fuzz::chunked(&[&[seed], body].concat());
+        }
+        let mut decoder = BodyDecoder::new(BodyLength::Chunked);
+        let mut buf = body.to_vec();
+        let decoded = decoder.decode(&mut buf)?;
+        assert_eq!(decoder.eof() == Eof::Clean, decoded.done);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Ok((text(&buf[..decoded.payload]), text(&decoder.take_trailers()), text(&buf[decoded.consumed..])))
+    }
+
+    #[test]
+    fn chunks_are_joined() {
+        let of = |p: &str, t: &str, r: &str| Ok((p.to_owned(), t.to_owned(), r.to_owned()));
+        assert_eq!(read(b"5\r\nhello\r\n1\r\n \r\n05\r\nworld\r\n0\r\n\r\nGET /"), of("hello world", "", "GET /"));
+        assert_eq!(read(b"A;x=\"1\";y\r\n0123456789\r\n000\t ; z\r\n\r\n"), of("0123456789", "", ""));
+        assert_eq!(read(b"5\r\nhel"), of("hel", "", ""));
+        assert_eq!(read(b"0000000000000001\r\na\r\n0\r\n\r\n"), of("a", "", ""));
+    }
+
+    #[test]
+    fn trailers_are_kept_and_those_that_steer_are_dropped() {
+        let trailers = |section: &str| read(format!("0\r\n{section}\r\n").as_bytes()).map(|read| read.1);
+        assert_eq!(
+            trailers("X-Sum:  a b \r\nEtag: \"1\"\r\nContent-Digest: d\r\n").unwrap(),
+            "X-Sum: a b\r\nEtag: \"1\"\r\nContent-Digest: d\r\n"
+        );
+        for name in [
+            "Content-Length",
+            "transfer-encoding",
+            "HOST",
+            "Authorization",
+            "Set-Cookie",
+            "content-range",
+            "Trailer",
+            "Connection",
+            "Cache-Control",
+            "max-forwards",
+        ] {
+            assert_eq!(trailers(&format!("{name}: 1\r\na: b\r\n")).unwrap(), "a: b\r\n", "{name}");
+        }
+        assert_eq!(trailers("a : b\r\n"), Err(Reject::TrailerBad));
+        assert_eq!(trailers("a: b\r\n c\r\n"), Err(Reject::TrailerBad));
+        assert_eq!(trailers("a: b\0\r\n"), Err(Reject::TrailerBad));
+        assert_eq!(trailers("ab\r\n"), Err(Reject::TrailerBad));
+        assert_eq!(trailers("a: b\n"), Err(Reject::BareLf));
+        assert_eq!(trailers("a: b\rc\r\n"), Err(Reject::BareCr));
+        let of_bytes = |bytes: usize| trailers(&format!("a: {}\r\n", "b".repeat(bytes - 7)));
+        assert!(of_bytes(bounds::TRAILER_BYTES_MAX).is_ok());
+        assert_eq!(of_bytes(bounds::TRAILER_BYTES_MAX + 1), Err(Reject::TrailerTooLarge));
+    }
+
+    #[test]
+    fn violations_have_their_names() {
+        let long = format!("5;{}\r\n", "x".repeat(bounds::CHUNK_LINE_BYTES_MAX));
+        let cases: &[(&[u8], Reject)] = &[
+            (b"\r\n", Reject::ChunkSizeBad),
+            (b";x\r\n", Reject::ChunkSizeBad),
+            (b" 5\r\n", Reject::ChunkSizeBad),
+            (b"+5\r\n", Reject::ChunkSizeBad),
+            (b"-5\r\n", Reject::ChunkSizeBad),
+            (b"0x5\r\n", Reject::ChunkSizeBad),
+            (b"5 \r\n", Reject::ChunkSizeBad),
+            (b"5 5\r\n", Reject::ChunkSizeBad),
+            (b"5\0\r\n", Reject::ChunkSizeBad),
+            (b"5\n", Reject::BareLf),
+            (b"5;a\n", Reject::BareLf),
+            (b"5;a\rb\r\n", Reject::BareCr),
+            (b"5;\0\r\n", Reject::ControlByte),
+            (b"5\r5", Reject::BareCr),
+            (b"00000000000000000\r\n", Reject::ChunkSizeOverflow),
+            (b"10000000000000000\r\n", Reject::ChunkSizeOverflow),
+            (long.as_bytes(), Reject::ChunkLineTooLong),
+            (b"1\r\nab\r\n", Reject::ChunkEndBad),
+            (b"1\r\na\n", Reject::BareLf),
+            (b"1\r\na\rb", Reject::BareCr),
+        ];
+        for (input, reject) in cases {
+            assert_eq!(read(input), Err(*reject), "{}", input.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn extensions_must_be_paid_for_by_data() {
+        let chunk =
+            |size: usize, extension: usize| format!("{size:x};{}\r\n{}\r\n", "e".repeat(extension), "d".repeat(size));
+        assert_eq!(read((chunk(1, 200)).repeat(100).as_bytes()), Err(Reject::ChunkLineTooLong));
+        assert!(read((chunk(1, 10)).repeat(5000).as_bytes()).is_ok());
+        assert!(read((chunk(100, 200)).repeat(500).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn lengths_are_counted() {
+        let mut decoder = BodyDecoder::new(BodyLength::Length(5));
+        assert_eq!(decoder.decode(&mut [0; 3]), Ok(Decoded { payload: 3, consumed: 3, done: false }));
+        assert_eq!((decoder.remaining(), decoder.clone().eof()), (Some(2), Eof::Truncated));
+        assert_eq!(decoder.decode(&mut [0; 3]), Ok(Decoded { payload: 2, consumed: 2, done: true }));
+        assert_eq!(decoder.decode(&mut [0; 3]), Ok(Decoded { payload: 0, consumed: 0, done: true }));
+        assert_eq!((decoder.remaining(), decoder.eof()), (Some(0), Eof::Clean));
+        for length in [BodyLength::None, BodyLength::Length(0)] {
+            assert!(BodyDecoder::new(length).is_done());
+        }
+        let mut decoder = BodyDecoder::new(BodyLength::UntilClose);
+        assert_eq!(decoder.decode(&mut [0; 3]), Ok(Decoded { payload: 3, consumed: 3, done: false }));
+        assert_eq!((decoder.eof(), decoder.is_done()), (Eof::Clean, true));
+    }
+
+    #[test]
+    fn a_decoder_stays_small() {
+        assert!(size_of::<BodyDecoder>() <= 80, "{}", size_of::<BodyDecoder>());
+    }
+
+    #[test]
+    fn encoders_know_when_a_body_may_end() {
+        let mut encoder = BodyEncoder::new(BodyLength::Length(3));
+        assert!(encoder.take(2) && !encoder.may_end() && !encoder.take(2) && encoder.take(1) && encoder.may_end());
+        assert!(BodyEncoder::Chunked.take(9) && BodyEncoder::Chunked.may_end());
+        assert!(!BodyEncoder::None.take(1) && BodyEncoder::None.take(0));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..300), 0..20), piece in 1usize..200) {
+            let mut wire = Vec::new();
+            for chunk in &chunks {
+                wire.extend_from_slice(chunk_head(chunk.len(), &mut [0; CHUNK_HEAD_BYTES_MAX]));
+                wire.extend_from_slice(chunk);
+                wire.extend_from_slice(CHUNK_END);
+            }
+            wire.extend_from_slice(BODY_END);
+            let mut decoder = BodyDecoder::new(BodyLength::Chunked);
+            let mut payload = Vec::new();
+            for bytes in wire.chunks(piece) {
+                let mut buf = bytes.to_vec();
+                let decoded = decoder.decode(&mut buf).unwrap();
+                payload.extend_from_slice(&buf[..decoded.payload]);
+            }
+            prop_assert!(decoder.is_done());
+            prop_assert_eq!(payload, chunks.concat());
+        }
+
+        #[test]
+        fn chunk_heads_are_plain_hexadecimal(len in 1usize..) {
+            let mut out = [0; CHUNK_HEAD_BYTES_MAX];
+            let expected = format!("{len:x}\r\n");
+            prop_assert_eq!(chunk_head(len, &mut out), expected.as_bytes());
+        }
+    }
+}

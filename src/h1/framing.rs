@@ -182,3 +182,194 @@ fn length(value: &[u8]) -> Result<u64, Reject> {
     }
     Ok(value.iter().fold(0, |n, digit| n * 10 + u64::from(digit - b'0')))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::h1::{HeadLimits, Parsed, RequestParser, parse_response};
+
+    fn request(text: &str) -> RequestHead {
+        let mut head = RequestHead::default();
+        let verdict = RequestParser::default().parse(text.as_bytes(), &HeadLimits::default(), &mut head);
+        assert_eq!(verdict, Ok(Parsed::Complete { head_bytes: text.len() }), "{text:?}");
+        head
+    }
+
+    fn framing(fields: &str) -> Result<RequestFraming, Reject> {
+        request_framing(&request(&format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")))
+    }
+
+    fn response(start: &str, fields: &str, request_was_head: bool) -> Result<ResponseFraming, Reject> {
+        let text = format!("{start}\r\n{fields}\r\n");
+        let mut head = ResponseHead::default();
+        let verdict = parse_response(text.as_bytes(), &HeadLimits::default(), &mut head);
+        assert_eq!(verdict, Ok(Parsed::Complete { head_bytes: text.len() }), "{text:?}");
+        response_framing(&head, request_was_head)
+    }
+
+    #[test]
+    fn bodies_of_requests() {
+        let body = |fields: &str| framing(fields).map(|f| f.body);
+        assert_eq!(body(""), Ok(BodyLength::None));
+        assert_eq!(body("Content-Length: 0\r\n"), Ok(BodyLength::Length(0)));
+        assert_eq!(body("Content-Length: 0042\r\n"), Ok(BodyLength::Length(42)));
+        let most = 9_999_999_999_999_999_999;
+        assert_eq!(body(&format!("Content-Length: {most}\r\n")), Ok(BodyLength::Length(most)));
+        assert_eq!(body("Transfer-Encoding: Chunked\r\n"), Ok(BodyLength::Chunked));
+        for bad in ["", "+5", "-5", "5,5", "5, 5", "0x5", "5 5", "5;", "18446744073709551616", "\u{665}"] {
+            assert_eq!(body(&format!("Content-Length: {bad}\r\n")), Err(Reject::LengthBad), "{bad}");
+        }
+        assert_eq!(body("Content-Length: 5\r\ncontent-length: 5\r\n"), Err(Reject::LengthDuplicate));
+        let both = Err(Reject::LengthWithTransferEncoding);
+        assert_eq!(body("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), both);
+        assert_eq!(body("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), both);
+        for bad in ["", "gzip", "identity", "xchunked", "chunked;q=1", "gzip, chunked", "\u{b}chunked", ", chunked"] {
+            let bad = bad.replace('\u{b}', "\"");
+            let fields = format!("Transfer-Encoding: {bad}\r\n");
+            assert_eq!(body(&fields), Err(Reject::TransferCodingUnknown), "{bad}");
+        }
+        for bad in ["chunked, gzip", "chunked, chunked", "chunked,", "chunked\r\nTransfer-Encoding: chunked"] {
+            let fields = format!("Transfer-Encoding: {bad}\r\n");
+            assert_eq!(body(&fields), Err(Reject::TransferCodingNotFinal), "{bad}");
+        }
+        let old = request("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert_eq!(request_framing(&old), Err(Reject::TransferEncodingInHttp10));
+    }
+
+    #[test]
+    fn connections_live_on_as_the_client_says() {
+        let keep_alive = |text: &str| request_framing(&request(text)).unwrap().keep_alive;
+        assert!(keep_alive("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert!(!keep_alive("GET / HTTP/1.1\r\nHost: a\r\nConnection: x , Close\r\n\r\n"));
+        assert!(!keep_alive("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nConnection: close\r\n\r\n"));
+        assert!(!keep_alive("GET / HTTP/1.0\r\n\r\n"));
+        assert!(keep_alive("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"));
+        let tokens: Vec<_> = connection_tokens(b" a,, \tb ,c\t,").collect();
+        assert_eq!(tokens, [b"a", b"b", b"c"]);
+    }
+
+    #[test]
+    fn expectations_and_upgrades_count_where_they_make_sense() {
+        let expect = |fields: &str| framing(fields).unwrap().expect_continue;
+        assert!(expect("Content-Length: 5\r\nExpect: 100-Continue\r\n"));
+        assert!(!expect("Expect: 100-continue\r\n"));
+        assert!(!expect("Content-Length: 0\r\nExpect: 100-continue\r\n"));
+        assert!(!expect("Content-Length: 5\r\nExpect: tea\r\n"));
+        let old = request("POST / HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+        assert!(!request_framing(&old).unwrap().expect_continue);
+        let upgrade = |fields: &str| framing(fields).unwrap().upgrade;
+        assert!(upgrade("Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"));
+        assert!(!upgrade("Upgrade: websocket\r\n"));
+        assert!(!upgrade("Connection: upgrade\r\n"));
+        assert!(!upgrade("Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n"));
+    }
+
+    #[test]
+    fn hosts_are_one_and_well_formed() {
+        let verdict = |text: &str| request_framing(&request(text)).map(|_| ());
+        assert_eq!(verdict("GET / HTTP/1.1\r\n\r\n"), Err(Reject::HostMissing));
+        assert_eq!(verdict("GET / HTTP/1.0\r\n\r\n"), Ok(()));
+        assert_eq!(verdict("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"), Err(Reject::HostDuplicate));
+        assert_eq!(verdict("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n"), Err(Reject::HostDuplicate));
+        for good in ["a", "a.b-c_d~1:80", "a:", "127.0.0.1:65535", "[::1]", "[2001:db8::1]:443"] {
+            assert_eq!(verdict(&format!("GET / HTTP/1.1\r\nHost: {good}\r\n\r\n")), Ok(()), "{good}");
+        }
+        let bad = [
+            "",
+            "a b",
+            "a,b",
+            "u@a",
+            "a/b",
+            "a:b",
+            "a:65536",
+            "a:080080",
+            ":80",
+            "[::1",
+            "::1",
+            "[x]",
+            "[::1]x",
+            "a:1:2",
+            "[fe80::1%25lo]",
+            "a%41",
+            "\u{e9}",
+        ];
+        for bad in bad {
+            assert_eq!(verdict(&format!("GET / HTTP/1.1\r\nHost: {bad}\r\n\r\n")), Err(Reject::HostBad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn targets_have_the_form_of_their_method() {
+        let verdict =
+            |line: &str| request_framing(&request(&format!("{line} HTTP/1.1\r\nHost: a:80\r\n\r\n"))).map(|_| ());
+        for good in [
+            "GET /",
+            "GET /a?b",
+            "GET //a//b/..",
+            "OPTIONS *",
+            "GET HTTP://A/x",
+            "GET http://a:80",
+            "GET http://a?q",
+            "OPTIONS http://a:",
+        ] {
+            assert_eq!(verdict(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "GET *",
+            "GET a",
+            "GET a:80",
+            "GET ftp://a/",
+            "GET http:/a",
+            "GET http://",
+            "GET http:///x",
+            "GET http://a:x/",
+            "GET ?x",
+        ] {
+            assert_eq!(verdict(bad), Err(Reject::BadTarget), "{bad}");
+        }
+        assert_eq!(verdict("GET /a#b"), Err(Reject::TargetFragment));
+        assert_eq!(verdict("GET http://u:p@a/"), Err(Reject::TargetUserinfo));
+        assert_eq!(verdict("GET http://b/"), Err(Reject::HostDisagrees));
+        assert_eq!(verdict("GET https://a/"), Err(Reject::HostDisagrees));
+        assert_eq!(verdict("GET http://a:8080/"), Err(Reject::HostDisagrees));
+        assert_eq!(verdict("CONNECT a:80"), Err(Reject::ConnectRefused));
+        assert_eq!(request_framing(&request("CONNECT a:80 HTTP/1.1\r\n\r\n")), Err(Reject::ConnectRefused));
+    }
+
+    #[test]
+    fn bodies_of_responses() {
+        let ok = "HTTP/1.1 200 OK";
+        let framed = |body, keep_alive| Ok(ResponseFraming { body, keep_alive });
+        assert_eq!(response(ok, "Content-Length: 5\r\n", false), framed(BodyLength::Length(5), true));
+        assert_eq!(response(ok, "Transfer-Encoding: chunked\r\n", false), framed(BodyLength::Chunked, true));
+        assert_eq!(response(ok, "", false), framed(BodyLength::UntilClose, false));
+        assert_eq!(
+            response(ok, "Connection: close\r\nContent-Length: 5\r\n", false),
+            framed(BodyLength::Length(5), false)
+        );
+        assert_eq!(response("HTTP/1.0 200 OK", "Content-Length: 5\r\n", false), framed(BodyLength::Length(5), false));
+        assert_eq!(response(ok, "Content-Length: 5\r\n", true), framed(BodyLength::None, true));
+        assert_eq!(response(ok, "", true), framed(BodyLength::None, true));
+        assert_eq!(response("HTTP/1.1 304 x", "Content-Length: 5\r\n", false), framed(BodyLength::None, true));
+        assert_eq!(response("HTTP/1.1 204 x", "", false), framed(BodyLength::None, true));
+        assert_eq!(response("HTTP/1.1 204 x", "Content-Length: 0\r\n", false), framed(BodyLength::None, true));
+        assert_eq!(response("HTTP/1.1 204 x", "Content-Length: 5\r\n", false), framed(BodyLength::None, false));
+        assert_eq!(
+            response("HTTP/1.1 103 x", "Transfer-Encoding: chunked\r\n", false),
+            framed(BodyLength::None, false)
+        );
+        assert_eq!(response("HTTP/1.1 101 x", "Connection: upgrade\r\n", false), framed(BodyLength::None, true));
+        for (fields, reject) in [
+            ("Content-Length: 5, 5\r\n", Reject::LengthBad),
+            ("Content-Length: 5\r\nContent-Length: 5\r\n", Reject::LengthDuplicate),
+            ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", Reject::LengthWithTransferEncoding),
+            ("Transfer-Encoding: gzip\r\n", Reject::TransferCodingUnknown),
+            ("Transfer-Encoding: chunked, gzip\r\n", Reject::TransferCodingNotFinal),
+        ] {
+            assert_eq!(response(ok, fields, false), Err(reject), "{fields}");
+            assert_eq!(response(ok, fields, true), Err(reject), "{fields}");
+        }
+        let old = response("HTTP/1.0 200 OK", "Transfer-Encoding: chunked\r\n", false);
+        assert_eq!(old, Err(Reject::TransferEncodingInHttp10));
+    }
+}

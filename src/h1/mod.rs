@@ -7,6 +7,8 @@
 pub mod body;
 mod chunk;
 pub mod framing;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod reject;
 pub mod request;
 pub mod response;

@@ -36,12 +36,24 @@ impl RequestParser {
     /// # Errors
     /// The first violation in the order of the bytes; the connection can only be answered and closed.
     pub fn parse(&mut self, input: &[u8], limits: &HeadLimits, head: &mut RequestHead) -> Result<Parsed, Reject> {
+        self.parse_by(Scalar, input, limits, head)
+    }
+
+    /// [`parse`](Self::parse) with a chosen way of scanning.
+    #[inline(always)]
+    pub(super) fn parse_by<S: Scan>(
+        &mut self,
+        scan: S,
+        input: &[u8],
+        limits: &HeadLimits,
+        head: &mut RequestHead,
+    ) -> Result<Parsed, Reject> {
         if self.line == 0 {
             head.clear();
         }
         let most = limits.head_bytes.min(bounds::HEAD_BYTES_MAX);
         let window = input.get(..most).unwrap_or(input);
-        match self.read_lines(Scalar, window, limits, head)? {
+        match self.read_lines(scan, window, limits, head)? {
             Parsed::Partial if window.len() == most => Err(Reject::HeadTooLarge),
             Parsed::Partial => Ok(Parsed::Partial),
             Parsed::Complete { head_bytes } => {
@@ -257,4 +269,129 @@ fn refuse_name(byte: u8, empty: bool) -> Reject {
 #[cold]
 fn line_too_long<S: Scan>(scan: S, window: &[u8], start: usize) -> Reject {
     if scan.token_end(window, start) == window.len() { Reject::BadMethod } else { Reject::TargetTooLong }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(input: &[u8]) -> Result<RequestHead, Reject> {
+        crate::h1::fuzz::request_head(input);
+        let mut head = RequestHead::default();
+        match RequestParser::default().parse(input, &HeadLimits::default(), &mut head)? {
+            Parsed::Complete { head_bytes } => assert_eq!(head_bytes, head.bytes.len()),
+            Parsed::Partial => panic!("incomplete: {:?}", String::from_utf8_lossy(input)),
+        }
+        Ok(head)
+    }
+
+    #[test]
+    fn a_head_is_indexed() {
+        let head = read(
+            b"POST /v1/chat?x=1 HTTP/1.1\r\nHost: a.example\r\nX-Odd:\t a  b \t\r\nEmpty:\r\ncookie: \r\n\r\nrest",
+        )
+        .unwrap();
+        assert_eq!((head.method, head.version), (Method::Post, Version::Http11));
+        assert_eq!((head.method_text(), head.target()), (&b"POST"[..], &b"/v1/chat?x=1"[..]));
+        let fields: Vec<_> = head.fields().map(|f| (f.id, f.name, f.value)).collect();
+        assert_eq!(
+            fields,
+            [
+                (FieldId::Host, &b"Host"[..], &b"a.example"[..]),
+                (FieldId::Other, b"X-Odd", b"a  b"),
+                (FieldId::Other, b"Empty", b""),
+                (FieldId::Cookie, b"cookie", b""),
+            ]
+        );
+        assert!(head.bytes.ends_with(b"\r\n\r\n"));
+    }
+
+    #[test]
+    fn up_to_two_empty_lines_come_before_a_request() {
+        assert_eq!(read(b"\r\n\r\nGET / HTTP/1.0\r\n\r\n").unwrap().target(), b"/");
+        assert_eq!(read(b"\r\n\r\n\r\nGET / HTTP/1.1\r\n\r\n").unwrap_err(), Reject::BadMethod);
+        assert_eq!(read(b"\nGET / HTTP/1.1\r\n\r\n").unwrap_err(), Reject::BareLf);
+        assert_eq!(read(b"\rGET / HTTP/1.1\r\n\r\n").unwrap_err(), Reject::BareCr);
+    }
+
+    #[test]
+    fn higher_minor_versions_are_read_as_the_highest_known() {
+        assert_eq!(read(b"GET / HTTP/1.7\r\n\r\n").unwrap().version, Version::Http11);
+        assert_eq!(read(b"GET / HTTP/1.0\r\n\r\n").unwrap().version, Version::Http10);
+    }
+
+    #[test]
+    fn violations_have_their_names() {
+        let cases: &[(&[u8], Reject)] = &[
+            (b" GET / HTTP/1.1\r\n\r\n", Reject::BadMethod),
+            (b"G\xc3T / HTTP/1.1\r\n\r\n", Reject::BadMethod),
+            (b"\x16\x03\x01\x02\x00", Reject::ControlByte),
+            (b"GET\r\n\r\n", Reject::BadMethod),
+            (b"GET  / HTTP/1.1\r\n\r\n", Reject::BadTarget),
+            (b"GET /\xc3\xa9 HTTP/1.1\r\n\r\n", Reject::BadTarget),
+            (b"GET /a\tb HTTP/1.1\r\n\r\n", Reject::ControlByte),
+            (b"GET /a b HTTP/1.1\r\n\r\n", Reject::BadVersion),
+            (b"GET /\r\n", Reject::BadVersion),
+            (b"GET /\n", Reject::BareLf),
+            (b"GET / HTTP/1.1 \r\n\r\n", Reject::BadVersion),
+            (b"GET / HTTP/1.1\n\r\n", Reject::BareLf),
+            (b"GET / HTTP/1.1\rX: y\r\n\r\n", Reject::BareCr),
+            (b"GET / http/1.1\r\n\r\n", Reject::BadVersion),
+            (b"GET / HTTP/11\r\n\r\n", Reject::BadVersion),
+            (b"GET / HTTP/0.9\r\n\r\n", Reject::VersionUnsupported),
+            (b"PRI * HTTP/2.0\r\n\r\n", Reject::VersionUnsupported),
+            (b"GET / HTTP/1.1\r\n A: b\r\n\r\n", Reject::ObsFold),
+            (b"GET / HTTP/1.1\r\nA: b\r\n\tc\r\n\r\n", Reject::ObsFold),
+            (b"GET / HTTP/1.1\r\nA : b\r\n\r\n", Reject::SpaceBeforeColon),
+            (b"GET / HTTP/1.1\r\nA\t: b\r\n\r\n", Reject::SpaceBeforeColon),
+            (b"GET / HTTP/1.1\r\n: b\r\n\r\n", Reject::BadFieldName),
+            (b"GET / HTTP/1.1\r\nA\xe9: b\r\n\r\n", Reject::BadFieldName),
+            (b"GET / HTTP/1.1\r\nA\r\n\r\n", Reject::BadFieldName),
+            (b"GET / HTTP/1.1\r\nA(b): c\r\n\r\n", Reject::BadFieldName),
+            (b"GET / HTTP/1.1\r\nA\0: b\r\n\r\n", Reject::ControlByte),
+            (b"GET / HTTP/1.1\r\nA: b\0\r\n\r\n", Reject::BadFieldValue),
+            (b"GET / HTTP/1.1\r\nA: b\x7fc\r\n\r\n", Reject::BadFieldValue),
+            (b"GET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n", Reject::BareLf),
+            (b"GET / HTTP/1.1\r\nA: b\rC: d\r\n\r\n", Reject::BareCr),
+            (b"GET / HTTP/1.1\r\nA: b\r\n\n", Reject::BareLf),
+            (b"GET / HTTP/1.1\r\nA: b\r\n\rX", Reject::BareCr),
+            (b"GET / HTTP/1.1\r\nA: b\r\r\n\r\n", Reject::BareCr),
+        ];
+        for (input, reject) in cases {
+            assert_eq!(read(input).map(|_| ()), Err(*reject), "{}", input.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn bounds_hold_to_the_byte() {
+        let limits = HeadLimits { head_bytes: 60, request_line_bytes: 30, fields: 2 };
+        let verdict = |input: &str| {
+            let mut head = RequestHead::default();
+            RequestParser::default().parse(input.as_bytes(), &limits, &mut head)
+        };
+        let line = |target: usize| format!("GET /{} HTTP/1.1\r\n", "a".repeat(target - 1));
+        assert_eq!(line(15).len(), 30);
+        assert_eq!(verdict(&(line(15) + "\r\n")), Ok(Parsed::Complete { head_bytes: 32 }));
+        assert_eq!(verdict(&line(16)), Err(Reject::TargetTooLong));
+        assert_eq!(verdict(&"G".repeat(30)), Err(Reject::BadMethod));
+        let fields = |value: usize| line(15) + &format!("a: {}\r\n\r\n", "b".repeat(value));
+        assert_eq!(verdict(&fields(23)), Ok(Parsed::Complete { head_bytes: 60 }));
+        assert_eq!(verdict(&fields(24)), Err(Reject::HeadTooLarge));
+        assert_eq!(verdict(&fields(24)[..59]), Ok(Parsed::Partial));
+        assert_eq!(verdict("GET / HTTP/1.1\r\na:b\r\nc:d\r\n\r\n"), Ok(Parsed::Complete { head_bytes: 28 }));
+        assert_eq!(verdict("GET / HTTP/1.1\r\na:b\r\nc:d\r\ne:f\r\n\r\n"), Err(Reject::TooManyFields));
+    }
+
+    #[test]
+    fn a_used_head_and_parser_start_anew() {
+        let (mut parser, mut head) = (RequestParser::default(), RequestHead::default());
+        for input in [&b"GET /a HTTP/1.1\r\nA: b\r\n\r\n"[..], b"PUT /b HTTP/1.0\r\nC: d\r\n\r\n"] {
+            parser.reset();
+            assert_eq!(
+                parser.parse(input, &HeadLimits::default(), &mut head),
+                Ok(Parsed::Complete { head_bytes: input.len() })
+            );
+            assert_eq!((head.bytes.as_slice(), head.fields.len()), (input, 1));
+        }
+    }
 }

@@ -97,6 +97,7 @@ fn refused_line(bytes: &[u8]) -> Reject {
             Some(b' ' | b'\t') if name_end == 0 => return Reject::ObsFold,
             Some(b' ' | b'\t') => return Reject::SpaceBeforeColon,
             Some(b'\r') if name_end == 0 => break,
+            Some(b'\r') => return Reject::BadFieldName,
             Some(0..0x20 | 0x7f) => return Reject::ControlByte,
             _ => return Reject::BadFieldName,
         }
@@ -111,4 +112,74 @@ fn span_in(bytes: &[u8], part: &[u8]) -> Span {
         return Span::default();
     }
     Span { start: start as u16, len: part.len() as u16 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(input: &[u8]) -> Result<ResponseHead, Reject> {
+        crate::h1::fuzz::response_head(input);
+        let mut head = ResponseHead::default();
+        match parse_response(input, &HeadLimits::default(), &mut head)? {
+            Parsed::Complete { head_bytes } => assert_eq!(head_bytes, head.bytes.len()),
+            Parsed::Partial => panic!("incomplete: {}", input.escape_ascii()),
+        }
+        Ok(head)
+    }
+
+    #[test]
+    fn a_head_is_indexed() {
+        let head = read(b"HTTP/1.1 404 Not  Found\r\nServer: x\r\nX-A:  b \t\r\nVary:\r\n\r\nbody").unwrap();
+        assert_eq!((head.status, head.version, head.reason()), (404, Version::Http11, &b"Not  Found"[..]));
+        let fields: Vec<_> = head.fields().map(|f| (f.id, f.name, f.value)).collect();
+        assert_eq!(fields[0], (FieldId::Server, &b"Server"[..], &b"x"[..]));
+        assert_eq!(fields[1], (FieldId::Other, &b"X-A"[..], &b"b"[..]));
+        assert_eq!(fields[2], (FieldId::Vary, &b"Vary"[..], &b""[..]));
+        assert!(head.bytes.ends_with(b"\r\n\r\n"));
+        assert_eq!(read(b"HTTP/1.0 200 \r\n\r\n").unwrap().version, Version::Http10);
+        assert_eq!(read(b"HTTP/1.1 200\r\n\r\n").unwrap().reason(), b"", "a common omission of the space");
+    }
+
+    #[test]
+    fn violations_have_their_names() {
+        let cases: &[(&[u8], Reject)] = &[
+            (b"\r\nHTTP/1.1 200 OK\r\n\r\n", Reject::BadVersion),
+            (b"HTTP/1.1 200 OK\n\r\n", Reject::BareLf),
+            (b"HTTP/1.1 200 OK\r\nA: b\n\r\n", Reject::BareLf),
+            (b"HTTP/1.1 200 OK\r\nA: b\rC: d\r\n\r\n", Reject::BareCr),
+            (b"HTTP/2.0 200 OK\r\n\r\n", Reject::VersionUnsupported),
+            (b"HTTP/1.2 200 OK\r\n\r\n", Reject::VersionUnsupported),
+            (b"ICY 200 OK\r\n\r\n", Reject::BadVersion),
+            (b"HTTP/1.1 099 OK\r\n\r\n", Reject::BadStatus),
+            (b"HTTP/1.1 600 OK\r\n\r\n", Reject::BadStatus),
+            (b"HTTP/1.1 20 OK\r\n\r\n", Reject::BadStatus),
+            (b"HTTP/1.1 2000 OK\r\n\r\n", Reject::BadStatus),
+            (b"HTTP/1.1  200 OK\r\n\r\n", Reject::BadStatus),
+            (b"HTTP/1.1 200 O\0K\r\n\r\n", Reject::BadStatus),
+            (b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", Reject::ObsFold),
+            (b"HTTP/1.1 200 OK\r\n A: b\r\n\r\n", Reject::ObsFold),
+            (b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n", Reject::SpaceBeforeColon),
+            (b"HTTP/1.1 200 OK\r\nA\r\n\r\n", Reject::BadFieldName),
+            (b"HTTP/1.1 200 OK\r\n: b\r\n\r\n", Reject::BadFieldName),
+            (b"HTTP/1.1 200 OK\r\nA\0: b\r\n\r\n", Reject::ControlByte),
+            (b"HTTP/1.1 200 OK\r\nA: b\0\r\n\r\n", Reject::BadFieldValue),
+        ];
+        for (input, reject) in cases {
+            assert_eq!(read(input).map(|_| ()), Err(*reject), "{}", input.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn bounds_hold_to_the_byte() {
+        let limits = HeadLimits { head_bytes: 40, request_line_bytes: 0, fields: 2 };
+        let verdict = |input: &str| parse_response(input.as_bytes(), &limits, &mut ResponseHead::default());
+        let start = "HTTP/1.1 200 OK\r\n";
+        let of = |value: usize| format!("{start}a: {}\r\n\r\n", "b".repeat(value));
+        assert_eq!(verdict(&of(16)), Ok(Parsed::Complete { head_bytes: 40 }));
+        assert_eq!(verdict(&of(17)), Err(Reject::HeadTooLarge));
+        assert_eq!(verdict(&of(17)[..39]), Ok(Parsed::Partial));
+        assert_eq!(verdict(&format!("{start}a:b\r\nc:d\r\n\r\n")), Ok(Parsed::Complete { head_bytes: 29 }));
+        assert_eq!(verdict(&format!("{start}a:b\r\nc:d\r\ne:f\r\n\r\n")), Err(Reject::TooManyFields));
+    }
 }

@@ -152,3 +152,46 @@ fn same_authority(scheme: Scheme, one: &[u8], two: &[u8]) -> bool {
     let ((host_one, port_one), (host_two, port_two)) = (normal(one), normal(two));
     host_one.eq_ignore_ascii_case(host_two) && port_one == port_two
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::h1::{HeadLimits, RequestParser};
+
+    fn head(line: &str) -> RequestHead {
+        let mut head = RequestHead::default();
+        let text = format!("{line} HTTP/1.1\r\nHost: from.host\r\n\r\n");
+        RequestParser::default().parse(text.as_bytes(), &HeadLimits::default(), &mut head).unwrap();
+        head
+    }
+
+    #[test]
+    fn targets_are_split_without_change() {
+        let parts = |line| {
+            let head = head(line);
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            let parts = target_parts(&head);
+            (parts.authority.map(text), text(parts.path), parts.query.map(text), text(authority(&head)))
+        };
+        let of = |a: Option<&str>, p: &str, q: Option<&str>, e: &str| {
+            (a.map(str::to_owned), p.to_owned(), q.map(str::to_owned), e.to_owned())
+        };
+        assert_eq!(parts("GET /a/b"), of(None, "/a/b", None, "from.host"));
+        assert_eq!(parts("GET /a%2f?b?c"), of(None, "/a%2f", Some("b?c"), "from.host"));
+        assert_eq!(parts("GET /?"), of(None, "/", Some(""), "from.host"));
+        assert_eq!(parts("OPTIONS *"), of(None, "*", None, "from.host"));
+        assert_eq!(parts("GET http://A:1/x?y"), of(Some("A:1"), "/x", Some("y"), "A:1"));
+        assert_eq!(parts("GET https://a"), of(Some("a"), "/", None, "a"));
+        assert_eq!(parts("GET http://a?y/z"), of(Some("a"), "/", Some("y/z"), "a"));
+        assert_eq!(parts("OPTIONS http://a"), of(Some("a"), "*", None, "a"));
+        assert_eq!(parts("OPTIONS http://a?"), of(Some("a"), "/", Some(""), "a"));
+    }
+
+    #[test]
+    fn ports_are_split_off() {
+        assert_eq!(split_port(b"a:80"), (&b"a"[..], Some(&b"80"[..])));
+        assert_eq!(split_port(b"a:"), (&b"a"[..], Some(&b""[..])));
+        assert_eq!(split_port(b"[::1]"), (&b"[::1]"[..], None));
+        assert_eq!(split_port(b"[::1]:8"), (&b"[::1]"[..], Some(&b"8"[..])));
+    }
+}
