@@ -84,17 +84,15 @@ pub(super) fn load_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Ce
 
 fn load_key(path: &Path) -> Result<Arc<dyn rustls::sign::SigningKey>, CertificateError> {
     let text = read(path)?;
+    // PKCS#8 says it in the label; the older form keeps the plain label and says so inside (RFC 1421 §4.6).
+    let marks = [&b"BEGIN ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"];
+    if marks.iter().any(|mark| memchr::memmem::find(&text, mark).is_some()) {
+        return Err(CertificateError::EncryptedKey(path.to_owned()));
+    }
     let key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
-        pem::Error::NoItemsFound if memchr::memmem::find(&text, b"ENCRYPTED PRIVATE KEY").is_some() => {
-            CertificateError::EncryptedKey(path.to_owned())
-        }
         pem::Error::NoItemsFound => CertificateError::NoKey(path.to_owned()),
         error => CertificateError::BadPem(path.to_owned(), pem_detail(&error)),
     })?;
-    // The older form of encryption keeps the plain label and says so inside (RFC 1421 §4.6).
-    if memchr::memmem::find(&text, b"Proc-Type: 4,ENCRYPTED").is_some() {
-        return Err(CertificateError::EncryptedKey(path.to_owned()));
-    }
     let loaded = provider().key_provider.load_private_key(key);
     loaded.map_err(|_| CertificateError::UnsupportedKey(path.to_owned()))
 }
@@ -255,3 +253,106 @@ impl fmt::Display for CertificateError {
 }
 
 impl std::error::Error for CertificateError {}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{fixture, fixtures};
+    use super::*;
+
+    /// The error for a pair whose certificate, or key, has this text instead.
+    fn refusal(cert: Option<&[u8]>, key: Option<&[u8]>) -> CertificateError {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = fixtures("ec.crt", "ec-sec1.key");
+        for (text, file) in [(cert, &mut files.cert), (key, &mut files.key)] {
+            if let Some(text) = text {
+                *file = dir.path().join("given.pem");
+                std::fs::write(&file, text).unwrap();
+            }
+        }
+        load_pair(&files).unwrap_err()
+    }
+
+    #[test]
+    fn every_form_of_key_loads_and_names_come_from_the_certificate() {
+        for (cert, key, name) in [
+            ("ec.crt", "ec-sec1.key", "ec.test"),
+            ("ec.crt", "ec-pkcs8.key", "ec.test"),
+            ("rsa.crt", "rsa-pkcs1.key", "rsa.test"),
+            ("rsa.crt", "rsa-pkcs8.key", "rsa.test"),
+        ] {
+            let pair = load_pair(&fixtures(cert, key)).unwrap();
+            assert_eq!(pair.names, [name, "twin.test"]);
+            assert!(pair.not_after_unix_s.unwrap() > 4_900_000_000, "100 years");
+            assert_eq!(pair.cert, fixture(cert));
+        }
+    }
+
+    #[test]
+    fn one_file_may_hold_both_with_text_around() {
+        let dir = tempfile::tempdir().unwrap();
+        let both = dir.path().join("both.pem");
+        let part = |name| std::fs::read_to_string(fixture(name)).unwrap();
+        let text = format!("key:\r\n{}\ncertificate:\n{}\n", part("ec-sec1.key"), part("ec.crt"));
+        std::fs::write(&both, text.replace('\n', "\r\n")).unwrap();
+        load_pair(&CertificateFiles { cert: both.clone(), key: both, names: Vec::new() }).unwrap();
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused_with_both_files() {
+        let error = load_pair(&fixtures("ec.crt", "rsa-pkcs1.key")).unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, CertificateError::KeyMismatch { .. }));
+        assert!(text.contains("rsa-pkcs1.key: this key does not belong to the certificate in"), "{text}");
+        assert!(text.contains("ec.crt;"), "{text}");
+        let chain = [std::fs::read(fixture("rsa.crt")).unwrap(), std::fs::read(fixture("ec.crt")).unwrap()].concat();
+        let error = refusal(Some(&chain), None);
+        assert!(matches!(error, CertificateError::ChainOrder(_, 2)), "{error}");
+    }
+
+    #[test]
+    fn each_broken_file_has_its_own_error() {
+        let missing = CertificateFiles { cert: "/no/such.crt".into(), ..fixtures("ec.crt", "ec-sec1.key") };
+        let text = load_pair(&missing).unwrap_err().to_string();
+        assert!(text.starts_with("/no/such.crt: cannot be read: No such file"), "{text}");
+
+        let name = |error: CertificateError| format!("{error:?}").split(['(', ' ']).next().unwrap().to_owned();
+        let cert = std::fs::read(fixture("ec.crt")).unwrap();
+        let key = std::fs::read(fixture("ec-sec1.key")).unwrap();
+        let cut = &cert[..cert.len() / 2];
+        let garbage = b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n";
+        let no_certificate = b"-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
+        let no_key = b"-----BEGIN PRIVATE KEY-----\naGVsbG8=\n-----END PRIVATE KEY-----\n";
+        let huge = vec![b'\n'; usize::try_from(PEM_FILE_BYTES_MAX).unwrap() + 1];
+        for (cert, key, expected) in [
+            (Some(&b""[..]), None, "Empty"),
+            (Some(b" \n"), None, "Empty"),
+            (None, Some(&b""[..]), "Empty"),
+            (Some(b"\x30\x82\x01\x02 not PEM"), None, "NoCertificate"),
+            (Some(&key), None, "NoCertificate"),
+            (Some(cut), None, "BadPem"),
+            (Some(garbage), None, "BadPem"),
+            (Some(no_certificate), None, "BadCertificate"),
+            (None, Some(&cert), "NoKey"),
+            (None, Some(no_key), "UnsupportedKey"),
+            (None, Some(&key[..key.len() / 2]), "BadPem"),
+            (None, Some(&huge), "TooLarge"),
+        ] {
+            assert_eq!(name(refusal(cert, key)), expected);
+        }
+        for encrypted in ["ec-encrypted.key", "rsa-encrypted.key"] {
+            assert_eq!(name(load_pair(&fixtures("ec.crt", encrypted)).unwrap_err()), "EncryptedKey");
+        }
+        let odd = CertificateFiles { names: vec!["a b".to_owned()], ..fixtures("ec.crt", "ec-sec1.key") };
+        assert_eq!(name(load_pair(&odd).unwrap_err()), "BadName");
+    }
+
+    #[test]
+    fn no_error_shows_a_part_of_a_key() {
+        let key = std::fs::read_to_string(fixture("ec-sec1.key")).unwrap();
+        let secret = &key.lines().nth(1).unwrap()[..20];
+        for broken in [key.replacen("EC PRIVATE", "EC PRIV", 1), key.replacen('\n', "\n!", 1), key.replace("END", "")] {
+            let error = refusal(None, Some(broken.as_bytes()));
+            assert!(!format!("{error} {error:?}").contains(secret), "{error:?}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! Owns the client's configuration, made on the control plane. Verification is always on; the only way around it is
 //! `insecure`, which is said in the configuration and nowhere else.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -35,7 +35,7 @@ pub fn client_config(options: &ClientTlsOptions) -> Result<Arc<ClientConfig>, Ce
     let mut config = match (&options.ca, options.insecure) {
         (Some(ca), true) => return Err(CertificateError::InsecureWithCa(ca.clone())),
         (None, true) => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAnybody)).with_no_client_auth()
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustAnybody::new())).with_no_client_auth()
         }
         (Some(ca), false) => builder.with_root_certificates(file_roots(ca)?).with_no_client_auth(),
         (None, false) => builder.with_root_certificates(system_roots()?).with_no_client_auth(),
@@ -44,7 +44,7 @@ pub fn client_config(options: &ClientTlsOptions) -> Result<Arc<ClientConfig>, Ce
     Ok(Arc::new(config))
 }
 
-fn file_roots(ca: &std::path::Path) -> Result<RootCertStore, CertificateError> {
+fn file_roots(ca: &Path) -> Result<RootCertStore, CertificateError> {
     let mut roots = RootCertStore::empty();
     for cert in load_chain(ca)? {
         roots.add(cert).map_err(|e| CertificateError::BadCertificate(ca.to_owned(), e.to_string()))?;
@@ -66,7 +66,15 @@ fn system_roots() -> Result<RootCertStore, CertificateError> {
 
 /// Accepts every certificate and every signature.
 #[derive(Debug)]
-struct TrustAnybody;
+pub(super) struct TrustAnybody {
+    schemes: Vec<SignatureScheme>,
+}
+
+impl TrustAnybody {
+    pub(super) fn new() -> Self {
+        Self { schemes: provider().signature_verification_algorithms.supported_schemes() }
+    }
+}
 
 impl ServerCertVerifier for TrustAnybody {
     fn verify_server_cert(
@@ -100,6 +108,31 @@ impl ServerCertVerifier for TrustAnybody {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
+        self.schemes.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::fixture;
+    use super::*;
+
+    #[test]
+    fn a_ca_file_must_be_usable_and_contradictions_are_refused() {
+        let with =
+            |ca: &str, insecure| ClientTlsOptions { ca: Some(fixture(ca)), insecure, alpn: vec![b"h2".to_vec()] };
+        assert_eq!(client_config(&with("ec.crt", false)).unwrap().alpn_protocols, [b"h2".to_vec()]);
+        let refused = |ca, insecure| client_config(&with(ca, insecure)).unwrap_err().to_string();
+        assert!(refused("ec-sec1.key", false).contains("holds no certificate"));
+        assert!(refused("absent.crt", false).contains("cannot be read"));
+        assert!(refused("ec.crt", true).contains("no effect with `insecure = true`"));
+    }
+
+    #[test]
+    fn the_systems_roots_are_found_or_the_error_says_what_to_install() {
+        match client_config(&ClientTlsOptions::default()) {
+            Ok(config) => assert!(config.alpn_protocols.is_empty()),
+            Err(error) => assert!(error.to_string().contains("install the package `ca-certificates`"), "{error}"),
+        }
     }
 }

@@ -65,7 +65,7 @@ fn unix_seconds(tag: u8, text: &[u8]) -> Option<i64> {
     }
     let two = |at: usize| rest.get(at..at + 2)?.parse::<i8>().ok();
     let time = jiff::civil::DateTime::new(year, two(0)?, two(2)?, two(4)?, two(6)?, two(8)?, 0).ok()?;
-    Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
+    Some(time.duration_since(jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0)).as_secs())
 }
 
 #[cfg(test)]

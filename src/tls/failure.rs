@@ -113,7 +113,9 @@ impl From<&Error> for TlsFailure {
 impl From<&PeerIncompatible> for TlsFailure {
     fn from(reason: &PeerIncompatible) -> Self {
         match reason {
+            // A client that names no signature algorithms is older than TLS 1.2, whose field that is.
             PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::SignatureAlgorithmsExtensionRequired
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
             | PeerIncompatible::SupportedVersionsExtensionRequired
             | PeerIncompatible::Tls12NotOffered

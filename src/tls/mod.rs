@@ -12,6 +12,11 @@ pub mod names;
 pub mod records;
 pub mod server;
 
+#[cfg(test)]
+mod handshake_tests;
+#[cfg(test)]
+mod testing;
+
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;

@@ -118,3 +118,89 @@ fn lowered<'a>(name: &str, room: &'a mut [u8]) -> Option<&'a str> {
     room.make_ascii_lowercase();
     std::str::from_utf8(room).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::certificate::load_pair;
+    use super::super::testing::fixtures;
+    use super::*;
+
+    fn named(cert: &str, key: &str, names: &[&str]) -> LoadedPair {
+        let mut files = fixtures(cert, key);
+        files.names = names.iter().map(|&name| name.to_owned()).collect();
+        let pair = load_pair(&files).unwrap();
+        LoadedPair { cert: PathBuf::from(cert), ..pair }
+    }
+
+    fn ec(names: &[&str]) -> LoadedPair {
+        named("ec.crt", "ec-sec1.key", names)
+    }
+
+    fn position(resolver: &NameResolver, pairs: &[LoadedPair], name: Option<&str>) -> Option<usize> {
+        let chosen = resolver.choose(name, &[])?;
+        pairs.iter().position(|pair| Arc::ptr_eq(&pair.key, chosen))
+    }
+
+    #[test]
+    fn exact_names_go_before_wildcards_and_those_before_the_default() {
+        let pairs = [ec(&["default.test"]), ec(&["*.a.test"]), ec(&["B.a.test"]), ec(&["a.test", "*.test"])];
+        let (resolver, shadowed) = NameResolver::new(&pairs).unwrap();
+        assert!(shadowed.is_empty());
+        for (name, expected) in [
+            (Some("default.test"), 0),
+            (Some("b.a.test"), 2),
+            (Some("B.A.Test"), 2),
+            (Some("b.a.test."), 2),
+            (Some("c.a.test"), 1),
+            (Some("d.c.a.test"), 0),
+            (Some("a.test"), 3),
+            (Some("z.test"), 3),
+            (Some("test"), 0),
+            (Some("other.example"), 0),
+            (Some(""), 0),
+            (Some("."), 0),
+            (None, 0),
+        ] {
+            assert_eq!(position(&resolver, &pairs, name), Some(expected), "{name:?}");
+        }
+        let long = "x".repeat(NAME_BYTES_MAX + 2);
+        assert_eq!(position(&resolver, &pairs, Some(&long)), Some(0));
+        assert!(NameResolver::new(&[]).is_none());
+    }
+
+    #[test]
+    fn a_name_taken_twice_stays_with_the_first_and_is_reported_but_a_twin_of_another_kind_is_not() {
+        let rsa = named("rsa.crt", "rsa-pkcs1.key", &["a.test"]);
+        let pairs = [ec(&["a.test", "a.test"]), ec(&["a.test", "b.test"]), rsa];
+        let (resolver, shadowed) = NameResolver::new(&pairs).unwrap();
+        assert_eq!(shadowed, ["ec.crt: a.test is served with an earlier certificate of the same kind of key"]);
+        assert_eq!(position(&resolver, &pairs, Some("b.test")), Some(1));
+        for name in [Some("a.test"), None] {
+            let chosen = |scheme| resolver.choose(name, &[scheme]).unwrap();
+            assert!(Arc::ptr_eq(chosen(SignatureScheme::ECDSA_NISTP256_SHA256), &pairs[0].key));
+            assert!(Arc::ptr_eq(chosen(SignatureScheme::RSA_PSS_SHA256), &pairs[2].key));
+            assert!(Arc::ptr_eq(chosen(SignatureScheme::ED448), &pairs[0].key), "the handshake then names the cause");
+        }
+    }
+
+    #[test]
+    fn names_are_brought_to_one_form() {
+        for (given, normal) in [
+            ("API.Example.org.", Some("api.example.org")),
+            ("*.Example.org", Some("*.example.org")),
+            ("localhost", Some("localhost")),
+            ("a_b.test", Some("a_b.test")),
+            ("*", None),
+            ("*.", None),
+            ("a.*.test", None),
+            ("10.0.0.1", None),
+            ("a b", None),
+            ("", None),
+            ("ä.test", None),
+        ] {
+            assert_eq!(normalised(given).as_deref(), normal, "{given:?}");
+        }
+    }
+}

@@ -84,7 +84,8 @@ impl Records {
     /// (RFC 8446 §6.1). Afterwards there may be plaintext to read and ciphertext to write.
     ///
     /// # Errors
-    /// The failure is final and is returned again by later calls; an alert for the peer may wait to be written.
+    /// The failure is final and is returned again by later calls. Usually an alert for the peer waits to be written;
+    /// after [`TlsFailure::NotTls`] it would mean nothing to the peer.
     pub fn feed(&mut self, ciphertext: &[u8]) -> Result<(), TlsFailure> {
         if self.first_byte == 0 {
             self.first_byte = ciphertext.first().copied().unwrap_or(0);
@@ -198,8 +199,9 @@ impl Records {
         self.connection.wants_write()
     }
 
-    /// Writes waiting ciphertext with vectored writes until none is left or `socket` takes no more; returns the bytes
-    /// written. [`Records::wants_write`] says whether some is left.
+    /// Writes waiting ciphertext until none is left or `socket`, which does not block, takes no more; returns the
+    /// bytes written. [`Records::wants_write`] says whether some is left. Records go out 64 at a time through
+    /// `write_vectored`: a `socket` without its own version of that gets one record per call.
     ///
     /// # Errors
     /// Those of `socket`; `WouldBlock` only when nothing at all was written.
@@ -256,5 +258,166 @@ impl Records {
     /// Whether the handshake resumed an earlier session; `None` while it is not decided.
     pub fn resumed(&self) -> Option<bool> {
         self.connection.handshake_kind().map(|kind| kind == rustls::HandshakeKind::Resumed)
+    }
+
+    /// The certificate the peer showed, in DER; servers ask clients for none.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        self.connection.peer_certificates()?.first().map(AsRef::as_ref)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::*;
+    use super::*;
+
+    fn tls() -> super::super::ServerTls {
+        serving(&[fixtures("ec.crt", "ec-sec1.key")], &[b"http/1.1"])
+    }
+
+    #[test]
+    fn one_byte_at_a_time_is_enough() {
+        let tls = tls();
+        for versions in [TLS12, TLS13] {
+            let (mut client, mut server) = pair(&trusting(versions, &[]), "a.test", tls.per_core());
+            // Written before the handshake: kept until it can go.
+            write(&mut client, b"early");
+            while client.wants_write() || server.wants_write() {
+                for byte in ciphertext(&mut client) {
+                    server.feed(&[byte]).unwrap();
+                }
+                for byte in ciphertext(&mut server) {
+                    client.feed(&[byte]).unwrap();
+                }
+            }
+            assert!(!server.is_handshaking() && !client.is_handshaking());
+            assert_eq!(plaintext(&mut server, 1), (b"early".to_vec(), PlainRead::Empty));
+        }
+    }
+
+    #[test]
+    fn a_large_write_is_cut_into_records_and_fed_at_once() {
+        let tls = tls();
+        for versions in [TLS12, TLS13] {
+            let (mut client, mut server) = connected(&trusting(versions, &[]), "a.test", tls.per_core());
+            let body: Vec<u8> = (0..1_000_003_u32).map(|i| (i * 7 + i / 251) as u8).collect();
+            let parts = [IoSlice::new(&body[..5]), IoSlice::new(&[]), IoSlice::new(&body[5..])];
+            assert_eq!(server.write(&parts), body.len());
+            let bytes = ciphertext(&mut server);
+            let mut rest = &bytes[..];
+            let mut records = 0;
+            while let [_, _, _, high, low, ..] = *rest {
+                let length = usize::from(u16::from_be_bytes([high, low]));
+                assert!(length <= 16_384 + 256, "RFC 8446 section 5.2");
+                rest = &rest[5 + length..];
+                records += 1;
+            }
+            assert!((62..=64).contains(&records), "{records} records");
+            // Far more than rustls holds, in one call, nothing read in between.
+            client.feed(&bytes).unwrap();
+            assert_eq!(plaintext(&mut client, 10_000), (body, PlainRead::Empty));
+            assert_eq!((client.spill.capacity(), client.spilled), (0, 0), "the burst's memory is given back");
+        }
+    }
+
+    #[test]
+    fn a_full_socket_is_not_an_error_and_nothing_is_lost() {
+        let (mut client, mut server) = connected(&trusting(TLS13, &[]), "a.test", tls().per_core());
+        let body = vec![b'x'; 100_000];
+        write(&mut server, &body);
+        let mut socket = Narrow { taken: Vec::new(), room: 50_000, step: 7_000 };
+        assert_eq!(server.write_to(&mut socket).unwrap(), 50_000);
+        assert!(server.wants_write());
+        let full = server.write_to(&mut socket).unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        socket.room = usize::MAX;
+        server.write_to(&mut socket).unwrap();
+        assert!(!server.wants_write());
+        assert_eq!(server.write_to(&mut socket).unwrap(), 0);
+        client.feed(&socket.taken).unwrap();
+        assert_eq!(plaintext(&mut client, 99_999), (body, PlainRead::Empty));
+    }
+
+    #[test]
+    fn a_clean_close_differs_from_a_cut() {
+        let tls = tls();
+        for versions in [TLS12, TLS13] {
+            let (mut client, mut server) = connected(&trusting(versions, &[]), "a.test", tls.per_core());
+            write(&mut server, b"all of it");
+            server.close_notify();
+            server.close_notify();
+            assert_eq!(server.write(&[IoSlice::new(b"more")]), 0, "nothing follows a close_notify");
+            let bytes = ciphertext(&mut server);
+
+            client.feed(&bytes[..bytes.len() - 1]).unwrap();
+            assert!(!client.eof_is_clean(), "one byte short of the close");
+            let mut room = [0; 4];
+            assert_eq!(client.read(&mut room), PlainRead::Data(4));
+            assert_eq!(client.read(&mut []), PlainRead::Empty);
+            client.feed(&bytes[bytes.len() - 1..]).unwrap();
+            assert!(client.eof_is_clean());
+            client.feed(b"noise after the close").unwrap();
+            assert_eq!(plaintext(&mut client, 9), (b"of it".to_vec(), PlainRead::Closed));
+
+            // The other direction is still open (RFC 8446 section 6.1).
+            if versions == TLS13 {
+                write(&mut client, b"still here");
+                server.feed(&ciphertext(&mut client)).unwrap();
+                assert_eq!(plaintext(&mut server, 99), (b"still here".to_vec(), PlainRead::Empty));
+            }
+            assert!(!server.eof_is_clean());
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn bytes_arrive_in_order_whatever_the_cuts(
+            writes in proptest::collection::vec(0_usize..40_000, 1..6),
+            cut in 1_usize..70_000,
+            most in 1_usize..40_000,
+            read_between in any::<bool>(),
+        ) {
+            let (mut client, mut server) = connected(&trusting(TLS13, &[]), "a.test", tls().per_core());
+            let (mut sent, mut got) = (Vec::new(), Vec::new());
+            for (i, length) in writes.into_iter().enumerate() {
+                let part = vec![i as u8; length];
+                write(&mut client, &part);
+                sent.extend_from_slice(&part);
+                for piece in ciphertext(&mut client).chunks(cut) {
+                    server.feed(piece).unwrap();
+                    prop_assert!(server.spilled < server.spill.len() || server.spill.is_empty());
+                    if read_between {
+                        let mut room = vec![0; most];
+                        if let PlainRead::Data(n) = server.read(&mut room) {
+                            got.extend_from_slice(&room[..n]);
+                        }
+                    }
+                }
+            }
+            got.extend(plaintext(&mut server, most).0);
+            prop_assert_eq!(got, sent);
+        }
+
+        #[test]
+        fn any_bytes_are_survived_before_and_after_the_handshake(
+            bytes in proptest::collection::vec(any::<u8>(), 1..600),
+            header in any::<bool>(),
+        ) {
+            let length = u16::try_from(bytes.len()).unwrap().to_be_bytes();
+            let record = [&[22, 3, 3, length[0], length[1]][..], &bytes].concat();
+            let input = if header { &record } else { &bytes };
+            let mut fresh = Records::server(tls().per_core()).unwrap();
+            let first = fresh.feed(input);
+            if first.is_err() {
+                prop_assert_eq!(fresh.feed(input), first);
+            }
+            let (_, mut server) = connected(&trusting(TLS13, &[]), "a.test", tls().per_core());
+            let _ = server.feed(input);
+            prop_assert_eq!(plaintext(&mut server, 99).0, b"");
+        }
     }
 }

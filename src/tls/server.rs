@@ -62,10 +62,40 @@ impl ServerTls {
 }
 
 /// Makes the tickets of the process: ONE for all cores and listeners, kept over reloads, so that a client resumes on
-/// any core. Its keys are random, live in memory only and rotate every six hours.
+/// any core. Its keys are random, live in memory only and rotate every six hours. Listeners that ask for client
+/// certificates would need one of their own: a ticket proves nothing about the client.
 ///
 /// # Errors
 /// [`TlsFailure::Internal`] without randomness.
 pub fn ticketer() -> Result<Arc<dyn ProducesTickets>, TlsFailure> {
     rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|e| TlsFailure::from(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::certificate::load_pair;
+    use super::super::testing::{fixtures, serving};
+    use super::*;
+
+    #[test]
+    fn a_listener_needs_a_certificate_and_none_that_nobody_could_get() {
+        let pair = load_pair(&fixtures("ec.crt", "ec-sec1.key")).unwrap();
+        let nameless = LoadedPair { names: Vec::new(), ..pair.clone() };
+        let refusal = |pairs| server_tls(pairs, &[], ticketer().unwrap()).err();
+        assert_eq!(refusal(Vec::new()), Some(CertificateError::NoPairs));
+        assert_eq!(refusal(vec![nameless.clone(), pair.clone()]), None, "a default needs no name");
+        assert_eq!(refusal(vec![pair.clone(), nameless]), Some(CertificateError::NoNames(pair.cert)));
+    }
+
+    #[test]
+    fn cores_have_copies_that_share_the_tickets_and_store_nothing() {
+        let tls = serving(&[fixtures("ec.crt", "ec-sec1.key")], &[b"http/1.1"]);
+        let (one, two) = (tls.per_core(), tls.per_core());
+        assert!(!Arc::ptr_eq(&one, &two));
+        assert!(Arc::ptr_eq(&one.ticketer, &two.ticketer));
+        assert!(one.ticketer.enabled() && !one.session_storage.can_cache());
+        assert_eq!((one.send_tls13_tickets, one.max_early_data_size), (1, 0), "no replayable early data");
+        let twice = [fixtures("ec.crt", "ec-sec1.key"), fixtures("ec.crt", "ec-pkcs8.key")];
+        assert_eq!(serving(&twice, &[]).warnings().len(), 2);
+    }
 }
