@@ -62,6 +62,10 @@ pub const ACCEPTS_PER_WAKE: usize = 64;
 pub const HANDSHAKES_MAX: usize = 512;
 /// Idle upstream connections per endpoint and core.
 pub const POOL_IDLE_DEFAULT: usize = 128;
+/// How long a forwarded `Expect: 100-continue` holds the body back.
+pub const CONTINUE_MS_MAX: u64 = 1_000;
+/// Longest silence of a tunnel (both directions), milliseconds.
+pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
 /// Endpoints tried for one request.
 pub const ATTEMPTS_MAX: usize = 3;
 /// Interim (1xx) responses taken from an upstream before the final one.

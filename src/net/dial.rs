@@ -175,11 +175,12 @@ impl AsyncReadRent for RecordIo {
             Ok(allowed) => allowed.min(buffer.bytes_total()),
             Err(error) => return (Err(error), buffer),
         };
-        let (outcome, part) = self.io.read(buffer.slice_mut(..allowed)).await;
+        let (outcome, bytes) = self.io.read(Vec::with_capacity(allowed)).await;
         if let Ok(count) = outcome {
             self.remaining = self.remaining.saturating_sub(count);
+            fill(&mut buffer, &bytes);
         }
-        (outcome, part.into_inner())
+        (outcome, buffer)
     }
 
     async fn readv<T: IoVecBufMut>(&mut self, buffer: T) -> BufResult<usize, T> {
@@ -202,5 +203,17 @@ impl AsyncWriteRent for RecordIo {
 
     async fn shutdown(&mut self) -> io::Result<()> {
         self.io.shutdown().await
+    }
+}
+
+/// Copies `bytes` to the front of a buffer that has room for them.
+#[expect(unsafe_code, reason = "monoio's buffers are written through a pointer")]
+fn fill<T: IoBufMut>(buffer: &mut T, bytes: &[u8]) {
+    assert!(bytes.len() <= buffer.bytes_total(), "the read was bounded by the room of the buffer");
+    // SAFETY: write_ptr points to bytes_total() writable bytes that nobody else borrows, and bytes.len() of them,
+    // checked above, are initialised by the copy before set_init says so.
+    unsafe {
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.write_ptr(), bytes.len());
+        buffer.set_init(bytes.len());
     }
 }

@@ -120,7 +120,11 @@ impl Input {
         }
     }
 
-    fn try_fill(&mut self, stream: &Stream, pool: &BufferPool) -> io::Result<Read> {
+    /// Appends what is there at the moment.
+    ///
+    /// # Errors
+    /// Those of [`Stream::try_read`].
+    pub fn try_fill(&mut self, stream: &Stream, pool: &BufferPool) -> io::Result<Read> {
         self.make_room(pool);
         let read = stream.try_read(&mut self.bytes, pool)?;
         // A full buffer means that more is likely there (on TLS: perhaps decrypted already).

@@ -126,6 +126,11 @@ impl Stream {
         self.socket().shutdown_write();
     }
 
+    /// Ends both directions at once: whoever waits on the stream wakes.
+    pub fn abort(&self) {
+        self.socket().shutdown_both();
+    }
+
     /// Whether an idle pooled connection may carry another request.
     pub fn is_quiet(&self, pool: &BufferPool) -> bool {
         match self {

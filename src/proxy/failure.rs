@@ -81,6 +81,7 @@ fn answer(reason: Reason) -> Answer {
         Reason::UpstreamWriteTimeout => (504, TIMEOUT, "the upstream did not take the request in time"),
         Reason::ClientGone
         | Reason::ClientReset
+        | Reason::ClientTruncated
         | Reason::SendTimeout
         | Reason::IdleTimeout
         | Reason::HandshakeFailed

@@ -15,7 +15,13 @@ pub const TOKENS_MAX: usize = 1_000_000;
 /// Chances are drawn out of this many.
 const CHANCES: u64 = 1_000_000;
 
-/// The flags of `mock-llm`. Every request may override some of them by header, see [`Behaviour`].
+/// An upstream to try a gateway on, shaped like the APIs of OpenAI and Anthropic.
+///
+/// Serves /v1/models, /v1/chat/completions, /v1/completions, /v1/messages, /v1/embeddings and /health; GET /__stats
+/// tells what arrived, POST /__stats/reset forgets it. A request may override the flags by headers: x-mock-latency,
+/// x-mock-chunk-delay, x-mock-tokens, x-mock-status (400 to 599), x-mock-retry-after, x-mock-abort-after (events of a
+/// stream) and x-mock-timestamps (1: each event of a stream carries its send time as a comment, `: t=<unix us>`).
+// The text above is also the help of the command.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct MockOptions {
     /// Time until the answer begins, such as 50ms or 1.5s
