@@ -56,6 +56,10 @@ pub const SWEEP_MS: u64 = 25;
 /// How often an exchange that waits for its upstream looks whether its client is still there.
 pub const CLIENT_CHECK_MS: u64 = 250;
 
+/// Pause of the accept loop when the process has no descriptor left, milliseconds.
+pub const ACCEPT_PAUSE_MS: u64 = 50;
+/// Bytes read and forgotten after the last response of a connection, so that the client gets to read it.
+pub const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Connections that one wake-up of the accept loop takes before other tasks get their turn.
 pub const ACCEPTS_PER_WAKE: usize = 64;
 /// TLS handshakes in progress on one core.

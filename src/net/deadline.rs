@@ -27,6 +27,8 @@ struct Slots {
 #[derive(Default)]
 struct Slot {
     fired: bool,
+    /// Whether a drain ends this wait: nobody would miss it.
+    idle: bool,
     waker: Option<Waker>,
 }
 
@@ -58,15 +60,20 @@ impl Deadlines {
 
     /// Fires what is due at `now_ms`.
     pub fn sweep(&self, now_ms: u64) {
-        self.fire(|at| at <= now_ms);
+        self.fire(|at, _| at <= now_ms);
     }
 
-    fn fire(&self, due: impl Fn(u64) -> bool) {
+    /// Fires every timer armed by [`Timer::arm_idle`]: the core drains.
+    pub fn fire_idle(&self) {
+        self.fire(|_, idle| idle);
+    }
+
+    fn fire(&self, due: impl Fn(u64, bool) -> bool) {
         let mut wakers = Vec::new();
         {
             let slots = &mut *self.slots.borrow_mut();
             for (at, state) in slots.at.iter_mut().zip(&mut slots.states) {
-                if *at != NEVER && due(*at) {
+                if *at != NEVER && due(*at, state.idle) {
                     *at = NEVER;
                     state.fired = true;
                     wakers.extend(state.waker.take());
@@ -92,7 +99,14 @@ impl Timer {
         self.with(|at, state| {
             *at = at_ms;
             state.fired = false;
+            state.idle = false;
         });
+    }
+
+    /// As [`Timer::arm`], for a wait that a drain may end at once.
+    pub fn arm_idle(&self, at_ms: u64) {
+        self.arm(at_ms);
+        self.with(|_, state| state.idle = true);
     }
 
     /// Never fires until armed again.
@@ -161,6 +175,10 @@ mod tests {
         assert!(!fired(&early), "arming again forgets the firing");
         late.fire_now();
         assert!(fired(&late));
+        early.arm_idle(1_000);
+        late.arm(1_000);
+        deadlines.fire_idle();
+        assert!(fired(&early) && !fired(&late), "a drain ends idle waits only");
     }
 
     #[test]

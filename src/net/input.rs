@@ -26,6 +26,8 @@ pub struct Wait<'a> {
     pub deadline_ms: u64,
     /// The connection on whose behalf bytes are awaited: when its peer leaves, waiting ends.
     pub watch: Option<&'a Stream>,
+    /// Between two requests: a drain may end the wait at once.
+    pub idle: bool,
 }
 
 /// What filling brought.
@@ -167,11 +169,18 @@ impl Wait<'_> {
                 return Err(ReadError::Expired);
             }
             let look = if self.watch.is_some() { now + bounds::CLIENT_CHECK_MS } else { u64::MAX - 1 };
-            self.timer.arm(self.deadline_ms.min(look));
+            if self.idle {
+                self.timer.arm_idle(self.deadline_ms);
+            } else {
+                self.timer.arm(self.deadline_ms.min(look));
+            }
             let waited = stream.readable(self.timer).await;
             self.timer.disarm();
             if waited? == Waited::Ready {
                 return Ok(());
+            }
+            if self.idle {
+                return Err(ReadError::Expired);
             }
             if self.watch.is_some_and(|client| client.socket().peer_closed()) {
                 return Err(ReadError::WatchedGone);

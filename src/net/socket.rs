@@ -50,6 +50,20 @@ impl Socket {
         }
     }
 
+    /// Reads into a slice, or only looks (`peek`): for the few bytes of a header whose end must not be passed.
+    /// `Ok(None)` = nothing at the moment, `Ok(Some(0))` = the end.
+    ///
+    /// # Errors
+    /// Those of recv(2).
+    pub fn try_read_slice(&self, room: &mut [u8], peek: bool) -> io::Result<Option<usize>> {
+        let flags = if peek { RecvFlags::PEEK | RecvFlags::DONTWAIT } else { RecvFlags::DONTWAIT };
+        match recv(self.ready.fd(), room, flags) {
+            Ok((_, count)) => Ok(Some(count)),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Sends what fits. `Ok(None)` = no room at the moment.
     ///
     /// # Errors

@@ -117,6 +117,11 @@ impl Stream {
         }
     }
 
+    /// Whether the TLS session is a resumed one.
+    pub fn resumed(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.records.borrow().resumed() == Some(true))
+    }
+
     /// Says goodbye (close_notify on TLS) and sends FIN. Best effort: the peer may be gone.
     pub fn shutdown(&self) {
         if let Self::Tls(tls) = self {

@@ -87,7 +87,7 @@ async fn drain(core: &Core, client: &mut Client<'_>) -> bool {
     let deadline_ms = clock::now_ms() + bounds::DRAIN_MS_MAX;
     while !body.decoder.is_done() {
         if body.input.is_empty() {
-            let wait = Wait { timer: client.timer, deadline_ms, watch: None };
+            let wait = Wait { timer: client.timer, deadline_ms, watch: None, idle: false };
             if !matches!(body.input.fill(client.stream, &core.buffers, wait).await, Ok(Filled::Bytes)) {
                 return false;
             }

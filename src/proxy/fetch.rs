@@ -219,7 +219,7 @@ impl<'a> Ask<'a> {
         let mut head = self.core.take_response_head();
         for _ in 0..bounds::INTERIM_MAX {
             let deadline_ms = clock::now_ms() + self.route.read_ms;
-            let wait = Wait { timer: client.timer, deadline_ms, watch: Some(client.stream) };
+            let wait = Wait { timer: client.timer, deadline_ms, watch: Some(client.stream), idle: false };
             let limits = &self.service.shared.limits;
             connection.receive_head(&mut head, limits, &self.core.buffers, wait).await?;
             match head.status {

@@ -16,4 +16,4 @@ pub mod transfer;
 
 pub use core::Core;
 pub use exchange::{Client, Peer};
-pub use serve::{Next, serve};
+pub use serve::{Next, refuse, serve};

@@ -32,6 +32,17 @@ pub async fn serve(core: &Core, client: Client<'_>) -> Next {
     next
 }
 
+/// Answers a request that was refused before it was understood. `client.head` holds what could be read of it.
+pub async fn refuse(core: &Core, client: Client<'_>, failure: Failure) -> Next {
+    let service = core.service();
+    let mut client = client;
+    let mut exchange = Exchange::begin(core, &service.shared, &client);
+    core.stats.inc(Counter::Requests);
+    let next = deliver(core, &service, &mut client, &mut exchange, Reply::Failed(failure)).await;
+    finish(core, &client, &exchange);
+    next
+}
+
 /// Route: which upstream, and whether the body may be as large as it says.
 fn route<'s>(service: &'s CoreService, client: &Client<'_>, exchange: &mut Exchange) -> Result<&'s Route, Failure> {
     let path = match h1::target_parts(client.head).path {

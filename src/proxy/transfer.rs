@@ -95,7 +95,7 @@ impl Source<'_> {
             }
         }
         let deadline_ms = clock::now_ms().saturating_add(self.timeout_ms);
-        let wait = Wait { timer: self.timer, deadline_ms, watch: self.watch };
+        let wait = Wait { timer: self.timer, deadline_ms, watch: self.watch, idle: false };
         self.input.fill(self.stream, buffers, wait).await.map_err(TransferError::Source)
     }
 }
