@@ -31,7 +31,7 @@ fn text(record: &AccessRecord<'_>, scratch: &mut Scratch, out: &mut Vec<u8>, age
     address(record.client, out);
     out.extend_from_slice(b" - ");
     match record.user {
-        Some(user) if !user.is_empty() => escape::word(cut(user, bounds::LOG_FIELD_BYTES_MAX).0, out),
+        Some(user) if !user.is_empty() => free(user, escape::word, &mut scratch.clean, out),
         _ => out.push(b'-'),
     }
     out.extend_from_slice(b" [");
@@ -109,7 +109,9 @@ fn json(record: &AccessRecord<'_>, scratch: &mut Scratch, out: &mut Vec<u8>) {
         None => out.extend_from_slice(b",\"user_agent\":null"),
     }
     if let Some(user) = record.user {
-        string(b",\"user\":", Some(user), out);
+        out.extend_from_slice(b",\"user\":\"");
+        free(user, escape::json, &mut scratch.clean, out);
+        out.push(b'"');
     }
     out.extend_from_slice(b",\"core\":");
     number(u64::from(record.core), out);
@@ -177,6 +179,7 @@ fn uri(bytes: &[u8], most: usize, escape: Escape, clean: &mut Vec<u8>, out: &mut
     field(clean, most, escape, out);
 }
 
+/// Text that is not a URI; some APIs take a key as the user name of Basic credentials.
 fn free(bytes: &[u8], escape: Escape, clean: &mut Vec<u8>, out: &mut Vec<u8>) {
     clean.clear();
     redact::text(bytes, clean);
@@ -332,8 +335,9 @@ mod tests {
             let referer = format!("https://{}:PLANTED@h.example{query}", noise.replace(['/', ';', '='], "-"));
             let agent = format!("app/1 Bearer {}PLANTED", noise.replace(' ', ""));
             let mut record = record();
-            (record.target, record.referer, record.user_agent) =
-                (query.as_bytes(), Some(referer.as_bytes()), Some(agent.as_bytes()));
+            let user = format!("sk_live_0123{}PLANTED", noise.replace(['/', ';', '='], "-"));
+            (record.target, record.referer, record.user_agent, record.user) =
+                (query.as_bytes(), Some(referer.as_bytes()), Some(agent.as_bytes()), Some(user.as_bytes()));
             for (_, format) in AccessFormat::NAMES {
                 prop_assert!(!write(*format, &record).contains("PLANTED"));
             }

@@ -18,7 +18,6 @@ const NAMES: &[&str] = &[
     "otp",
     "pass",
     "pwd",
-    "sessionid",
     "sid",
     "sig",
     "ticket",

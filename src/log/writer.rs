@@ -81,7 +81,8 @@ impl LogLane {
 }
 
 impl LogWriter {
-    /// Opens the sink and starts the thread, with a lane for each core.
+    /// Opens the sink and starts the thread, with a lane for each core. To be called from a thread that is not pinned:
+    /// the writer inherits the caller's set of cores.
     ///
     /// # Errors
     /// The file cannot be opened, or the thread cannot be started; the error names which and what to do.
