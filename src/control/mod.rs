@@ -1,1 +1,4 @@
 //! Being built.
+
+pub mod demo;
+pub mod mock_llm;
