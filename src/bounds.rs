@@ -40,6 +40,16 @@ pub const ORDERS_MAX: usize = 64;
 pub const LOG_BATCHES_MAX: usize = 64;
 /// Bytes of one batch of access-log lines.
 pub const LOG_BATCH_BYTES: usize = 32 * 1024;
+/// Written batches that wait to be filled again, per core.
+pub const LOG_BATCHES_FREE_MAX: usize = 8;
+/// Bytes of a request target in a log line, before escaping; the rest is cut.
+pub const LOG_TARGET_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of any other field in a log line, before escaping; the rest is cut.
+pub const LOG_FIELD_BYTES_MAX: usize = 1024;
+/// Events that one core may write between two flushes of its log.
+pub const LOG_EVENTS_PER_FLUSH: usize = 16;
+/// How long the end of the process waits for a log writer that is stuck.
+pub const LOG_FINISH_MS_MAX: u64 = 2_000;
 
 /// Period of the per-core sweep over deadlines: a deadline fires at most this much late.
 pub const SWEEP_MS: u64 = 25;
@@ -68,5 +78,7 @@ const _: () = {
     assert!(BUFFER_BYTES < BUFFER_BYTES_LARGE);
     assert!(CHUNK_LINE_BYTES_MAX < BUFFER_BYTES, "a chunk line fits one buffer");
     assert!(TRAILER_BYTES_MAX < BUFFER_BYTES, "a trailer section fits one buffer");
+    assert!(LOG_BATCHES_FREE_MAX <= LOG_BATCHES_MAX);
+    assert!(LOG_TARGET_BYTES_MAX + 4 * LOG_FIELD_BYTES_MAX <= LOG_BATCH_BYTES, "a line fits one batch, escapes aside");
     assert!(CLIENT_CHECK_MS + SWEEP_MS < 1_000, "a client that left is noticed within a second");
 };
