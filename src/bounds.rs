@@ -70,18 +70,24 @@ pub const POOL_IDLE_DEFAULT: usize = 128;
 pub const CONTINUE_MS_MAX: u64 = 1_000;
 /// Longest silence of a tunnel (both directions), milliseconds.
 pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
+/// Ceiling of [`POOL_IDLE_DEFAULT`].
+pub const POOL_IDLE_MAX: usize = 65_536;
 /// Endpoints tried for one request.
 pub const ATTEMPTS_MAX: usize = 3;
 /// Interim (1xx) responses taken from an upstream before the final one.
 pub const INTERIM_MAX: usize = 16;
 /// Connections of the whole process.
 pub const CONNECTIONS_DEFAULT: usize = 100_000;
+/// Ceiling of [`CONNECTIONS_DEFAULT`].
+pub const CONNECTIONS_MAX: usize = 10_000_000;
 
 const _: () = {
     assert!(HEAD_BYTES_MAX <= u16::MAX as usize, "spans in a head are 16 bits wide");
     assert!(HEAD_BYTES_DEFAULT <= HEAD_BYTES_MAX);
     assert!(REQUEST_LINE_BYTES_DEFAULT < HEAD_BYTES_DEFAULT);
     assert!(FIELDS_DEFAULT <= FIELDS_MAX);
+    assert!(POOL_IDLE_DEFAULT <= POOL_IDLE_MAX);
+    assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_MAX);
     assert!(HEAD_BYTES_MAX <= BUFFER_BYTES_LARGE, "a head fits one large buffer");
     assert!(BUFFER_BYTES < BUFFER_BYTES_LARGE);
     assert!(CHUNK_LINE_BYTES_MAX < BUFFER_BYTES, "a chunk line fits one buffer");

@@ -110,7 +110,7 @@ impl Rewrite {
 }
 
 /// All routes, compiled.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Router {
     routes: Vec<(Matcher, Route)>,
     hosts: AHashMap<Box<[u8]>, Paths>,
@@ -120,7 +120,7 @@ pub struct Router {
 }
 
 /// Routes of one host: path → indices in the order written.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Paths {
     exact: AHashMap<Box<[u8]>, Vec<usize>>,
     prefix: AHashMap<Box<[u8]>, Vec<usize>>,

@@ -8,7 +8,7 @@ use crate::h1::HeadLimits;
 use crate::upstream::UpstreamOptions;
 
 /// Compiled routes, upstreams and the rules that hold for all of them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Service {
     pub router: Router,
     pub upstreams: Vec<UpstreamOptions>,

@@ -19,6 +19,7 @@ use super::provider;
 const TICKETS: usize = 1;
 
 /// What a listener holds: shared among cores, immutable.
+#[derive(Clone)]
 pub struct ServerTls {
     config: ServerConfig,
     warnings: Vec<String>,
