@@ -94,7 +94,10 @@ pub(super) fn opens(path: &Path, place: &Place, context: &Context<'_>) -> bool {
             false
         }
         Err(e) => {
-            let hint = "check the path and its permissions; relative paths count from the configuration's folder";
+            let hint = match context.base_dir.as_os_str().is_empty() {
+                true => "check the path and its permissions",
+                false => "check the path and its permissions; relative paths count from the configuration's folder",
+            };
             context.problems.error(place, format!("cannot read {}: {e}", path.display()), hint);
             false
         }
