@@ -270,40 +270,84 @@ fn the_proxy_command_is_one_route_to_one_upstream() {
     );
 }
 
-/// Pieces of configurations in any order: far more often TOML than random bytes are.
+/// Keys of one kind of table, a few of them wrong.
+fn keys(header: &str) -> &'static [&'static str] {
+    match header {
+        "[[listener]]" => &["address", "idle_timeout", "proxy_protocol", "tls", "adress"],
+        "[[upstream]]" => &["name", "endpoints", "host", "sni", "ca", "insecure", "pool", "read_timeout"],
+        "[[route]]" => &[
+            "name",
+            "host",
+            "path",
+            "exact",
+            "methods",
+            "headers",
+            "upstream",
+            "strip_prefix",
+            "replace_prefix",
+            "body_max",
+            "read_timeout",
+            "request",
+            "response",
+            "rewrite",
+        ],
+        "[server]" => &["cores", "drain", "admin", "trusted_peers", "via", "limits", "connections_max"],
+        _ => &["access", "format", "set"],
+    }
+}
+
+/// Values, each right for some key and wrong for the others.
+const VALUES: &[&str] = &[
+    "1",
+    "-1",
+    "0.5",
+    "true",
+    "1979-05-27",
+    "\"\"",
+    "\"api\"",
+    "\"/v1\"",
+    "\"/\"",
+    "\"/v1/\"",
+    "\"3s\"",
+    "\"64KiB\"",
+    "\"127.0.0.1:0\"",
+    "\"*.a.example\"",
+    "\"env:X\"",
+    "\"file:y\"",
+    "\"a\\u0000é\"",
+    "[]",
+    "[1, \"GET\"]",
+    "[\"api\"]",
+    "[\"https://a.example\", \"http://[::1]:80\"]",
+    "[\"10.0.0.0/8\"]",
+    "{}",
+    "{ x-a = \"env:X\" }",
+    "{ X = \"1\", x = \"2\" }",
+    "{ set = { te = \"1\", x-b = \"file:y\" }, remove = [\"a\", \"a b\"] }",
+    "{ head = 9000, fields = 5 }",
+    "\"0-9,1\"",
+    "[{ cert = \"a\", key = \"b\" }, { cert = 1 }]",
+];
+
+/// Configurations that are TOML, with tables, keys and values mixed up; sometimes complete ones.
 fn pieces() -> impl Strategy<Value = String> {
-    let piece = prop::sample::select(vec![
-        "[server]\n",
-        "[server.limits]\n",
-        "[log]\n",
-        "[[listener]]\n",
-        "[[listener.tls]]\n",
-        "[[upstream]]\n",
-        "[[route]]\n",
-        "[route.request]\n",
-        "[route.response]\n",
-        "name = \"api\"\n",
-        "upstream = \"api\"\n",
-        "endpoints = [\"https://a.example\", \"http://[::1]:80\"]\n",
-        "address = \"127.0.0.1:0\"\n",
-        "path = \"/v1\"\n",
-        "exact = \"/a\"\n",
-        "strip_prefix = \"/v\"\n",
-        "set = { a = \"env:X\", b = \"file:y\" }\n",
-        "remove = [\"te\"]\n",
-        "cert = \"a\"\nkey = \"b\"\n",
-        "cores = \"0-9,1\"\n",
-        "head = \"9KiB\"\n",
-        "x = { y.z = [1, {}] }\n",
-        "ca = \"c\"\n",
-        "methods = [\"get\"]\n",
-        "host = \"*.é\"\n",
-        "sni = \"\"\n",
-        "\"\\u0000\" = 1\n",
-        "drain = 1979-05-27\n",
-        "= \n",
-    ]);
-    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+    let repeated = prop::sample::select(vec!["[[listener]]", "[[upstream]]", "[[route]]"]);
+    let once = prop::sample::subsequence(vec!["[server]", "[log]"], 0..=2);
+    let headers = (once, prop::collection::vec(repeated, 0..8)).prop_map(|(once, repeated)| [once, repeated].concat());
+    let table = |header: &'static str| {
+        let chosen = prop::sample::subsequence(keys(header), 0..=keys(header).len());
+        let value = || prop::sample::select(VALUES);
+        (chosen, prop::collection::vec(value(), 16)).prop_map(move |(keys, values)| {
+            let lines = keys.iter().zip(values).map(|(key, value)| format!("{key} = {value}\n"));
+            format!("{header}\n{}", lines.collect::<String>())
+        })
+    };
+    headers
+        .prop_flat_map(move |headers| headers.into_iter().map(table).collect::<Vec<_>>())
+        .prop_flat_map(|tables| (Just(tables), any::<bool>()))
+        .prop_map(|(tables, complete)| {
+            if complete { with("", "") + &tables.concat().replace("[server]", "[serve]") } else { tables.concat() }
+        })
 }
 
 proptest! {
