@@ -56,6 +56,10 @@ pub const SWEEP_MS: u64 = 25;
 /// How often an exchange that waits for its upstream looks whether its client is still there.
 pub const CLIENT_CHECK_MS: u64 = 250;
 
+/// Pause of the accept loop when the process has no descriptor left, milliseconds.
+pub const ACCEPT_PAUSE_MS: u64 = 50;
+/// Bytes read and forgotten after the last response of a connection, so that the client gets to read it.
+pub const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Connections that one wake-up of the accept loop takes before other tasks get their turn.
 pub const ACCEPTS_PER_WAKE: usize = 64;
 /// TLS handshakes in progress on one core.
@@ -64,6 +68,10 @@ pub const HANDSHAKES_MAX: usize = 512;
 pub const POOL_IDLE_DEFAULT: usize = 128;
 /// Ceiling of [`POOL_IDLE_DEFAULT`].
 pub const POOL_IDLE_MAX: usize = 65_536;
+/// How long a forwarded `Expect: 100-continue` holds the body back.
+pub const CONTINUE_MS_MAX: u64 = 1_000;
+/// Longest silence of a tunnel (both directions), milliseconds.
+pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
 /// Endpoints tried for one request.
 pub const ATTEMPTS_MAX: usize = 3;
 /// Interim (1xx) responses taken from an upstream before the final one.

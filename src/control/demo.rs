@@ -378,7 +378,10 @@ mod tests {
         assert!(error.as_ref().is_some_and(|e| e.starts_with("demo: GET /v1/models failed: 500")), "{error:?}");
         let (_, error) = told(MockOptions { abort_rate: 1.0, seed: Some(1), ..quick() }).await;
         assert!(error.as_ref().is_some_and(|e| e.contains("/v1/chat/completions, streamed failed")), "{error:?}");
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // Bound but not listening: connections are refused, and no other test can get the port.
+        let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        silent.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+        let free = silent.local_addr().unwrap().as_socket().unwrap();
         let error = run(&format!("http://{free}"), &mut Vec::new()).await.unwrap_err().to_string();
         assert!(error.contains(&format!("no connection to {free}")), "{error}");
     }

@@ -1,4 +1,5 @@
-//! Being built.
+//! The control plane: one thread on tokio where well-kept libraries serve. It reads the configuration, runs the admin
+//! listener, watches files and signals, and tells the cores by orders. Nothing here is on the path of a request.
 
 pub mod admin;
 pub mod config;

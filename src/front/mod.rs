@@ -1,5 +1,11 @@
-//! Downstream connections: accept, TLS handshake, HTTP/1.1 keep-alive loop; one exchange is one call of `proxy::serve`.
+//! Downstream connections: accept, PROXY protocol, TLS handshake, the keep-alive loop of HTTP/1.1.
+//!
+//! One exchange is one call of `proxy::serve`. Nothing here knows routes or upstreams.
 
+pub mod connection;
+pub mod listener;
 pub mod options;
+pub mod proxy_protocol;
 
+pub use listener::{Front, Listener};
 pub use options::ListenerOptions;

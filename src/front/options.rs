@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use crate::tls::server::ServerTls;
 
 /// One listening address and how its connections are treated. Times are milliseconds.
-#[derive(Clone)]
 pub struct ListenerOptions {
     pub address: SocketAddr,
     /// Present = TLS is spoken.

@@ -4,10 +4,10 @@
 //! first byte that makes it wrong, and bounds are applied before the bytes beyond them are looked at. Framing (Host,
 //! lengths, target forms) is judged afterwards, in `framing`.
 
-use super::scan::{Scalar, Scan};
+use super::scan::{self, Scan};
 use super::{HeadLimits, Parsed, Reject};
 use crate::bounds;
-use crate::http::{Field, FieldId, Method, RequestHead, Span, Version};
+use crate::http::{Field, Method, RequestHead, Span, Version};
 
 /// Empty lines before a request line that are skipped (RFC 9112 §2.2 asks for at least one).
 const EMPTY_LINES_MAX: u8 = 2;
@@ -36,7 +36,7 @@ impl RequestParser {
     /// # Errors
     /// The first violation in the order of the bytes; the connection can only be answered and closed.
     pub fn parse(&mut self, input: &[u8], limits: &HeadLimits, head: &mut RequestHead) -> Result<Parsed, Reject> {
-        self.parse_by(Scalar, input, limits, head)
+        scan::parse_fastest(self, input, limits, head)
     }
 
     /// [`parse`](Self::parse) with a chosen way of scanning.
@@ -187,7 +187,7 @@ enum Line {
 /// Reads one field line.
 #[inline(always)]
 fn field_line<S: Scan>(scan: S, window: &[u8], start: usize) -> Result<Line, Reject> {
-    let name_end = scan.token_end(window, start);
+    let (name_end, id) = scan.field_name(window, start);
     match window.get(name_end) {
         None => return Ok(Line::Partial),
         Some(b':') if name_end > start => {}
@@ -216,7 +216,6 @@ fn field_line<S: Scan>(scan: S, window: &[u8], start: usize) -> Result<Line, Rej
     while value_last > value_start && matches!(window.get(value_last - 1), Some(b' ' | b'\t')) {
         value_last -= 1;
     }
-    let id = FieldId::of(window.get(start..name_end).unwrap_or_default());
     Ok(Line::Field { field: Field { name: span(start, name_end), value: span(value_start, value_last), id }, next })
 }
 
@@ -274,6 +273,7 @@ fn line_too_long<S: Scan>(scan: S, window: &[u8], start: usize) -> Reject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::FieldId;
 
     fn read(input: &[u8]) -> Result<RequestHead, Reject> {
         crate::h1::fuzz::request_head(input);

@@ -118,3 +118,88 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::super::writer::lane_without_writer;
+    use super::*;
+
+    fn record(target: &[u8]) -> AccessRecord<'_> {
+        AccessRecord {
+            unix_ms: 0,
+            client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            user: None,
+            method: b"GET",
+            target,
+            version: "HTTP/1.1",
+            status: 200,
+            bytes_sent: 0,
+            bytes_received: 0,
+            referer: None,
+            user_agent: None,
+            host: b"",
+            request_id: b"",
+            route: "",
+            upstream: "",
+            endpoint: None,
+            reason: None,
+            total_us: 0,
+            upstream_us: None,
+            first_byte_us: None,
+            core: 0,
+        }
+    }
+
+    #[test]
+    fn lines_leave_in_batches_and_never_more_than_the_lane_holds() {
+        let log = CoreLog::new(AccessFormat::Json, lane_without_writer());
+        log.flush();
+        assert_eq!(log.lane.as_ref().unwrap().waiting(), 0, "an empty batch is not handed over");
+        let mut lines = 0_u64;
+        while log.lane.as_ref().unwrap().waiting() < bounds::LOG_BATCHES_MAX {
+            log.access(&record(b"/"));
+            lines += 1;
+        }
+        assert!(lines > bounds::LOG_BATCHES_MAX as u64 * 50);
+        assert_eq!(log.take_dropped(), 0);
+        log.access(&record(b"/"));
+        log.access(&record(b"/"));
+        log.flush();
+        assert_eq!((log.take_dropped(), log.take_dropped()), (2, 0));
+        assert!(log.state.borrow().batch.is_empty(), "the refused batch is used again");
+        let mut written = 0;
+        while let Some(batch) = log.lane.as_ref().unwrap().take() {
+            assert!(batch.len() <= bounds::LOG_BATCH_BYTES && batch.ends_with(b"\n"));
+            written += batch.iter().filter(|&&b| b == b'\n').count() as u64;
+        }
+        assert_eq!(written, lines);
+    }
+
+    #[test]
+    fn events_are_bounded_between_flushes() {
+        let log = CoreLog::new(AccessFormat::Off, lane_without_writer());
+        for _ in 0..bounds::LOG_EVENTS_PER_FLUSH + 3 {
+            log.event(Level::Warn, "again");
+        }
+        assert_eq!(log.take_dropped(), 3);
+        log.flush();
+        log.event(Level::Warn, "again");
+        assert_eq!(log.take_dropped(), 0);
+        assert_eq!(log.lane.as_ref().unwrap().take().unwrap(), b"warn: again\n");
+    }
+
+    #[test]
+    fn a_log_that_is_off_or_disabled_writes_nothing() {
+        let log = CoreLog::new(AccessFormat::Off, lane_without_writer());
+        log.access(&record(b"/"));
+        log.flush();
+        assert_eq!(log.lane.as_ref().unwrap().waiting(), 0);
+        let log = CoreLog::disabled();
+        log.access(&record(b"/"));
+        log.event(Level::Error, "x");
+        log.flush();
+        assert_eq!(log.take_dropped(), 0);
+    }
+}

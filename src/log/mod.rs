@@ -48,7 +48,7 @@ pub struct AccessRecord<'a> {
     /// Start of the exchange, milliseconds since the Unix epoch.
     pub unix_ms: u64,
     pub client: IpAddr,
-    /// The user part of Basic credentials; never the password.
+    /// The user part of Basic credentials; never the password. What looks like a key is hidden when it is written.
     pub user: Option<&'a [u8]>,
     pub method: &'a [u8],
     /// The request target as received; redacted when it is written.

@@ -18,14 +18,12 @@ const NAMES: &[&str] = &[
     "otp",
     "pass",
     "pwd",
-    "session",
-    "sessionid",
     "sid",
     "sig",
     "ticket",
 ];
 /// Ends of names whose value is hidden: `key` covers `api_key`, `subscription-key`, `X-Api-Key`.
-const NAME_ENDS: &[&str] = &["key", "token"];
+const NAME_ENDS: &[&str] = &["key", "token", "session", "sessionid"];
 /// Parts of names whose value is hidden: `signature` covers `X-Amz-Signature`.
 const NAME_PARTS: &[&str] = &["apikey", "credential", "password", "passwd", "secret", "signature", "privatekey"];
 
@@ -260,4 +258,144 @@ fn percent_decode(bytes: &mut Vec<u8>) {
 fn hex_pair(high: Option<&u8>, low: Option<&u8>) -> Option<u8> {
     let digit = |byte: Option<&u8>| byte.and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
     Some(digit(high)? * 16 + digit(low)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn clean(input: &str) -> String {
+        let mut out = Vec::new();
+        uri(input.as_bytes(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_holds_no_secret_stays_as_it_is() {
+        for plain in [
+            "/",
+            "*",
+            "",
+            "/v1/chat/completions",
+            "/v1/models?limit=20&after=gpt-4",
+            "example.com:443",
+            "https://example.com/@user/page?x=1#top",
+            "//cdn.example.com/a",
+            "/a?",
+            "/a?&&=&b",
+            "/%zz?%",
+            "/a=b;c=d",
+            "/npm/@scope/pkg",
+            "/sk-learn/eyJ",
+            "/v1beta/models/gemini:countTokens?alt=sse",
+            "?x=1",
+            "/token/code/key",
+            "/a?max_tokens=5&stream=true&q=a:b,c+d",
+            "http://[::1]:8080/x?y=[::1]",
+            "/s?q=task-force",
+        ] {
+            assert_eq!(clean(plain), plain);
+        }
+    }
+
+    #[test]
+    fn values_of_telling_names_are_hidden() {
+        for (input, expected) in [
+            ("/v1?key=abc&alt=sse", "/v1?key=***&alt=sse"),
+            ("/v1?a=1&API_KEY=abc", "/v1?a=1&API_KEY=***"),
+            ("/v1?x-api-key=a/b+c==&z=1", "/v1?x-api-key=***&z=1"),
+            ("/v1?api%5Fkey=abc&z=1", "/v1?***&z=1"),
+            ("/v1?%6b%65%79=abc", "/v1?***"),
+            ("/v1?subscription-key=abc", "/v1?subscription-key=***"),
+            ("/v1?a=1;token=abc;d/ef&b=2", "/v1?a=***&b=2"),
+            ("/v1?key=ab?cd#ef", "/v1?key=***"),
+            ("/v1?auth[token]=abc", "/v1?auth[token]=***"),
+            (
+                "/v1?X-Amz-Signature=abc&X-Amz-Credential=d/e&X-Amz-Date=5",
+                "/v1?X-Amz-Signature=***&X-Amz-Credential=***&X-Amz-Date=5",
+            ),
+            ("/cb?code=abc&state=x&session_id=5", "/cb?code=***&state=x&session_id=***"),
+            ("/x?filter={\"api_key\":\"abc\"}", "/x?filter=***"),
+            ("/go?to=https%3A%2F%2Fx%2F%3Ftoken%3Dabc", "/go?to=***"),
+            ("/go?to=https%253A%252F%252Fx%253Ftoken%253Dabc", "/go?to=***"),
+            ("/go?to=https://u:pw@host/", "/go?to=***"),
+            ("/a;jsessionid=abc/def?x=1", "/***?x=1"),
+            ("/a/key=abc/def?x=1", "/a/***?x=1"),
+            ("key=abc", "***"),
+            ("/p#access_token=abc", "/***"),
+            ("/p?a=1#access_token=abc&b=2", "/p?a=***&b=2"),
+        ] {
+            assert_eq!(clean(input), expected, "{input}");
+        }
+    }
+
+    #[test]
+    fn values_that_look_like_keys_are_hidden_under_any_name() {
+        for (input, expected) in [
+            ("/v1?x=sk-abcdef", "/v1?x=***"),
+            ("/v1?x=%73k-abcdef", "/v1?x=***"),
+            ("/v1?q=my+sk-abcdef&b=1", "/v1?q=***&b=1"),
+            ("/v1?sk-abcdef", "/v1?***"),
+            ("/v1?sk-abcdef=1", "/v1?***"),
+            ("/v1?h=Bearer%20abc", "/v1?h=***"),
+            ("/v1?x=eyJhbGciOi", "/v1?x=***"),
+            ("/v1?x=AKIAIOSFODNN7EXAMPLE", "/v1?x=***"),
+            ("/u/sk-abcdefghijklmnop/send?x=1", "/u/***/send?x=1"),
+        ] {
+            assert_eq!(clean(input), expected, "{input}");
+        }
+    }
+
+    #[test]
+    fn user_information_is_hidden() {
+        for (input, expected) in [
+            ("https://user:pw@example.com:8443/a?b=1", "https://***@example.com:8443/a?b=1"),
+            ("https://pw@example.com", "https://***@example.com"),
+            ("//user:pw@example.com/x", "//***@example.com/x"),
+            ("user:pw@example.com:443", "***@example.com:443"),
+            ("https://user:p/w@example.com/x", "https://***@example.com/x"),
+            ("https://user:p?w@example.com/x", "https://***@example.com/x"),
+            ("https://u:p@w@example.com/x", "https://***@example.com/x"),
+        ] {
+            assert_eq!(clean(input), expected, "{input}");
+        }
+    }
+
+    #[test]
+    fn free_text_loses_its_keys() {
+        let mut out = Vec::new();
+        text(b"sdk/1.0 (key=\"sk-abcdefghijklmnop\") Authorization: Bearer abc x sk-learn Basic dXNlcg==", &mut out);
+        assert_eq!(out, b"sdk/1.0 *** Authorization: Bearer *** x sk-learn Basic ***");
+    }
+
+    proptest! {
+        #[test]
+        fn a_planted_secret_never_comes_out(
+            before in "[ -~]{0,24}", middle in "[a-z0-9=&;/%+]{0,12}", after in "(&[ -~]{0,16})?",
+            name in prop::sample::select(vec!["key", "Api-Key", "access_token", "PASSWORD", "x%2Damz%2Dsignature", "co%64e"]),
+        ) {
+            // Only `&` ends the value of a parameter: whatever else surrounds it, the secret is inside.
+            let middle = middle.replace('&', "+");
+            for form in [
+                format!("/{before}?{name}={middle}PLANTED{after}"),
+                format!("/a?{before}&{name}={middle}PLANTED{after}"),
+                format!("https://h/a?{before}&x=sk-PLANTED{middle}{after}"),
+                format!("/a?{before};{name}={middle}PLANTED{after}"),
+            ] {
+                prop_assert!(!clean(&form).contains("PLANTED"), "{form} -> {}", clean(&form));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_taken_and_what_is_hidden_is_idempotent(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let (mut once, mut twice, mut words) = (Vec::new(), Vec::new(), Vec::new());
+            uri(&bytes, &mut once);
+            uri(&once, &mut twice);
+            text(&bytes, &mut words);
+            prop_assert_eq!(once, twice);
+            prop_assert!(words.len() <= bytes.len() * 4);
+        }
+    }
 }

@@ -29,7 +29,9 @@ impl Stamps {
     pub fn rfc3339(&mut self, unix_ms: u64, out: &mut Vec<u8>) {
         self.refresh(unix_ms / 1_000);
         out.extend_from_slice(&self.utc);
-        push(out, format_args!(".{:03}Z", unix_ms % 1_000));
+        out.push(b'.');
+        three_digits(unix_ms % 1_000, out);
+        out.push(b'Z');
     }
 
     /// As nginx's `$time_local`: `23/Nov/2026:16:00:00 +0000`.
@@ -66,6 +68,14 @@ impl Stamps {
                 minutes % 60
             ),
         );
+    }
+}
+
+/// The last three digits of a number, with leading zeros.
+pub fn three_digits(value: u64, out: &mut Vec<u8>) {
+    for unit in [100, 10, 1] {
+        // The remainder is below ten.
+        out.push(b'0' + (value / unit % 10) as u8);
     }
 }
 

@@ -81,7 +81,8 @@ impl LogLane {
 }
 
 impl LogWriter {
-    /// Opens the sink and starts the thread, with a lane for each core.
+    /// Opens the sink and starts the thread, with a lane for each core. To be called from a thread that is not pinned:
+    /// the writer inherits the caller's set of cores.
     ///
     /// # Errors
     /// The file cannot be opened, or the thread cannot be started; the error names which and what to do.
@@ -259,4 +260,161 @@ fn open_append(path: &Path) -> io::Result<File> {
 
 fn explain(error: &io::Error, what: &str, remedy: &str) -> io::Error {
     io::Error::new(error.kind(), format!("cannot {what}: {error}; {remedy}"))
+}
+
+/// A lane that nobody empties, for tests of what fills it.
+#[cfg(test)]
+pub(super) fn lane_without_writer() -> LogLane {
+    LogLane { queues: Arc::new(Queues::new()), writer: thread::current() }
+}
+
+#[cfg(test)]
+impl LogLane {
+    pub(super) fn waiting(&self) -> usize {
+        self.queues.full.len()
+    }
+
+    pub(super) fn take(&self) -> Option<Vec<u8>> {
+        self.queues.full.pop().map(|batch| batch.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn access(text: &str) -> Batch {
+        Batch { stream: Stream::Access, bytes: text.as_bytes().to_vec() }
+    }
+
+    fn start(path: &Path, cores: usize) -> (LogWriter, Vec<LogLane>) {
+        LogWriter::start(LogSink::File(path.to_owned()), cores).unwrap()
+    }
+
+    #[test]
+    fn everything_handed_over_before_the_end_is_written_and_appended() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        fs::write(&path, "old\n").unwrap();
+        let (writer, lanes) = start(&path, 3);
+        let threads: Vec<_> = lanes
+            .into_iter()
+            .enumerate()
+            .map(|(core, lane)| {
+                thread::spawn(move || {
+                    for index in 0..500 {
+                        let mut batch = access(&format!("{core} {index}\n"));
+                        while let Err(refused) = lane.send(batch) {
+                            thread::yield_now();
+                            batch = refused;
+                        }
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        let failures = writer.failures();
+        assert!(writer.finish());
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("old\n"));
+        for core in 0..3 {
+            let prefix = format!("{core} ");
+            let order: Vec<usize> =
+                text.lines().filter_map(|line| line.strip_prefix(&prefix)).map(|n| n.parse().unwrap()).collect();
+            assert_eq!(order, (0..500).collect::<Vec<_>>(), "a core's lines keep their order");
+        }
+        assert_eq!(failures.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_moved_file_is_left_after_reopen() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, moved) = (folder.path().join("access.log"), folder.path().join("access.log.1"));
+        let (writer, lanes) = start(&path, 1);
+        lanes[0].send(access("one\n")).map_err(|_| "full").unwrap();
+        // The queue is empty before the line is in the file: wait for the file.
+        while fs::read(&path).unwrap().is_empty() {
+            thread::yield_now();
+        }
+        fs::rename(&path, &moved).unwrap();
+        writer.reopen();
+        while !path.exists() {
+            thread::yield_now();
+        }
+        lanes[0].send(access("two\n")).map_err(|_| "full").unwrap();
+        assert!(writer.finish());
+        assert_eq!(fs::read_to_string(&moved).unwrap(), "one\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("no/such/access.log");
+        let error = LogWriter::start(LogSink::File(path.clone()), 1).err().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    }
+
+    #[test]
+    fn a_full_disk_is_counted_and_the_writer_lives_on() {
+        let (writer, lanes) = start(Path::new("/dev/full"), 1);
+        for _ in 0..3 {
+            lanes[0].send(access("x\n")).map_err(|_| "full").unwrap();
+        }
+        let failures = writer.failures();
+        assert!(writer.finish());
+        assert_eq!(failures.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn buffers_come_back_but_only_those_of_the_usual_size() {
+        let queues = Queues::new();
+        queues.recycle(Vec::with_capacity(64));
+        queues.recycle(Vec::with_capacity(bounds::LOG_BATCH_BYTES * 3));
+        assert_eq!(queues.free.len(), 0);
+        for _ in 0..bounds::LOG_BATCHES_FREE_MAX + 2 {
+            queues.recycle(vec![1; bounds::LOG_BATCH_BYTES]);
+        }
+        assert_eq!(queues.free.len(), bounds::LOG_BATCHES_FREE_MAX);
+        let lane = LogLane { queues: Arc::new(queues), writer: thread::current() };
+        assert!(lane.buffer().is_empty());
+    }
+
+    /// Takes `most` bytes, then fails until told otherwise.
+    struct Narrow {
+        bytes: Vec<u8>,
+        most: usize,
+    }
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = bytes.len().min(self.most).min(3);
+            if count == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.most -= count;
+            self.bytes.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_torn_line_is_ended_before_the_next_one() {
+        let mut sink = Narrow { bytes: Vec::new(), most: 7 };
+        let mut is_torn = false;
+        assert!(write_lines(&mut sink, b"one\ntwo three\n", &mut is_torn).is_err());
+        assert!(is_torn);
+        assert!(write_lines(&mut sink, b"lost\n", &mut is_torn).is_err());
+        sink.most = 100;
+        write_lines(&mut sink, b"four\n", &mut is_torn).unwrap();
+        assert!(!is_torn);
+        assert_eq!(sink.bytes, b"one\ntwo\nfour\n");
+    }
 }

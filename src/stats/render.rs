@@ -178,3 +178,126 @@ impl fmt::Display for Label<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{HashMap, HashSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A checker of the text format: every sample belongs to the family declared last, families are declared once,
+    /// values are numbers, no sample comes twice. Returns the samples.
+    fn check(text: &str) -> HashMap<String, f64> {
+        let (mut samples, mut families) = (HashMap::new(), HashSet::new());
+        let mut family = (String::new(), String::new());
+        assert!(text.ends_with('\n'));
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# HELP ") {
+                let (name, help) = rest.split_once(' ').unwrap();
+                assert!(!help.is_empty() && families.insert(name.to_owned()), "{line}");
+            } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = rest.split_once(' ').unwrap();
+                assert!(families.contains(name) && ["counter", "gauge", "histogram"].contains(&kind), "{line}");
+                assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+                family = (name.to_owned(), kind.to_owned());
+            } else {
+                let (series, value) = line.rsplit_once(' ').unwrap();
+                let name = series.split('{').next().unwrap();
+                let base = if family.1 == "histogram" {
+                    let suffix = ["_bucket", "_sum", "_count"].into_iter().find_map(|end| name.strip_suffix(end));
+                    suffix.unwrap()
+                } else {
+                    name
+                };
+                assert_eq!(base, family.0, "{line}");
+                assert!(samples.insert(series.to_owned(), value.parse().unwrap()).is_none(), "{line}");
+            }
+        }
+        samples
+    }
+
+    #[test]
+    fn cores_are_summed_and_the_text_is_well_formed() {
+        let cores = [CoreStats::new(), CoreStats::new()];
+        for core in &cores {
+            core.add(Counter::Requests, 3);
+            core.gauge(Gauge::ConnectionsOpen, 2);
+            core.status(200);
+            core.status(712);
+            core.reason(Reason::UpstreamReset);
+            core.observe(Histogram::TimeToFirstByte, 48);
+            core.observe(Histogram::TimeToFirstByte, 1 << 40);
+        }
+        cores[1].inc(Counter::Requests);
+        let info = ProcessInfo {
+            version: "0.1.0".to_owned(),
+            driver: "epoll".to_owned(),
+            driver_flags: "refused: \"EPERM\"\\\n".to_owned(),
+            start_unix_ms: 1_795_449_600_250,
+            log_failures: Arc::new(AtomicU64::new(9)),
+        };
+        let text = render(&cores, &info);
+        let samples = check(&text);
+        let value = |series: &str| *samples.get(series).unwrap_or_else(|| panic!("{series} is missing"));
+        assert_eq!(value("ringway_requests_total"), 7.0);
+        assert_eq!(value("ringway_core_requests_total{core=\"1\"}"), 4.0);
+        assert_eq!(value("ringway_connections_open"), 4.0);
+        assert_eq!(value("ringway_responses_total{code=\"200\"}"), 2.0);
+        assert_eq!(value("ringway_responses_total{code=\"other\"}"), 2.0);
+        assert_eq!(value("ringway_failures_total{reason=\"upstream_reset\"}"), 2.0);
+        assert_eq!(value("ringway_failures_total{reason=\"panic\"}"), 0.0);
+        assert_eq!(value("ringway_first_byte_seconds_bucket{le=\"0.000032\"}"), 0.0);
+        assert_eq!(value("ringway_first_byte_seconds_bucket{le=\"0.000048\"}"), 2.0);
+        assert_eq!(value("ringway_first_byte_seconds_bucket{le=\"536.870912\"}"), 2.0);
+        assert_eq!(value("ringway_first_byte_seconds_bucket{le=\"+Inf\"}"), 4.0);
+        assert_eq!(value("ringway_first_byte_seconds_count"), 4.0);
+        assert_eq!(value("ringway_first_byte_seconds_sum"), (2.0 * f64::powi(2.0, 40) + 96.0) / 1e6);
+        assert_eq!(value("ringway_log_write_failures_total"), 9.0);
+        assert_eq!(value("process_start_time_seconds"), 1_795_449_600.25);
+        assert!(value("process_resident_memory_bytes") > 0.0 && value("process_open_fds") > 0.0);
+        assert!(text.contains("ringway_driver_info{driver=\"epoll\",flags=\"refused: \\\"EPERM\\\"\\\\\\n\"} 1\n"));
+        assert!(!samples.keys().any(|series| series.contains("404")));
+    }
+
+    #[test]
+    fn no_core_at_all_is_still_well_formed() {
+        assert_eq!(check(&render(&[], &ProcessInfo::default()))["ringway_cores"], 0.0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn buckets_never_fall_and_end_at_the_count(micros in proptest::collection::vec(0_u64..1 << 34, 0..40)) {
+            let core = CoreStats::new();
+            for &value in &micros {
+                core.observe(Histogram::UpstreamTime, value);
+            }
+            let mut out = String::new();
+            render_histogram(&mut out, &[core], Histogram::UpstreamTime).unwrap();
+            let mut below = 0.0;
+            for (series, count) in out.lines().filter(|l| l.contains("le=\"")).map(|l| l.rsplit_once(' ').unwrap()) {
+                let bound = series.split('"').nth(1).unwrap();
+                let bound: f64 = if bound == "+Inf" { f64::INFINITY } else { bound.parse().unwrap() };
+                let count: f64 = count.parse().unwrap();
+                let expected = micros.iter().filter(|&&value| value as f64 / 1e6 <= bound).count();
+                prop_assert_eq!(count, expected as f64);
+                prop_assert!(count >= below);
+                below = count;
+            }
+            let sum: u64 = micros.iter().sum();
+            let last = format!("{}_sum {}\n{}_count {}\n", "ringway_upstream_seconds", Seconds(sum), "ringway_upstream_seconds", micros.len());
+            prop_assert!(out.ends_with(&last));
+        }
+
+        #[test]
+        fn seconds_are_exact(micros in any::<u64>()) {
+            let text = Seconds(micros).to_string();
+            let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+            prop_assert!(!fraction.ends_with('0') && fraction.len() <= 6);
+            let back = whole.parse::<u64>().unwrap() * 1_000_000 + format!("{fraction:0<6}").parse::<u64>().unwrap();
+            prop_assert_eq!(back, micros);
+        }
+    }
+}

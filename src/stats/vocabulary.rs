@@ -80,6 +80,7 @@ vocabulary! {
     /// Why an exchange or a connection ended badly: label of `ringway_failures_total` and `reason` of a log line.
     Reason {
         BadRequest = "bad_request", "The request line or a field line breaks RFC 9112";
+        TransferCodingUnknown = "transfer_coding_unknown", "The request has a transfer coding other than chunked";
         BadFraming = "bad_framing", "The length of the request body is ambiguous or malformed";
         BadHost = "bad_host", "Host is missing, malformed or given twice";
         TargetTooLong = "target_too_long", "The request line is longer than its bound";
@@ -92,6 +93,7 @@ vocabulary! {
         IdleTimeout = "idle_timeout", "A connection or tunnel was silent for too long";
         ClientGone = "client_gone", "The client closed before the response was complete";
         ClientReset = "client_reset", "The client reset the connection";
+        ClientTruncated = "client_truncated", "The client ended the connection inside a request body";
         NoRoute = "no_route", "No route takes the request";
         MethodNotAllowed = "method_not_allowed", "The route does not take the method";
         ConnectRefused = "connect_refused", "CONNECT was asked for, which the gateway never serves";

@@ -1,10 +1,8 @@
 //! Certificates and keys from PEM files, checked as far as files alone allow.
 //!
-//! Owns loading and the words of its errors: which file, what is wrong, what to do. Runs on the control plane, at
-//! start and when a file changed; never on a core. Reads no clock: an expired certificate loads, and
-//! [`LoadedPair::not_after_unix_s`] tells. The content of a key never appears in an error.
+//! Owns loading. Runs on the control plane, at start and when a file changed; never on a core. Reads no clock: an
+//! expired certificate loads, and [`LoadedPair::not_after_unix_s`] tells. The content of a key never appears in an error.
 
-use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +12,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
+use super::certificate_error::CertificateError;
 use super::{der, names, provider};
 
 /// Bytes of a PEM file; a bundle of all public roots has about 220 KB.
@@ -103,7 +102,7 @@ fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
     let mut text = Vec::new();
     file.take(PEM_FILE_BYTES_MAX + 1).read_to_end(&mut text).map_err(unreadable)?;
     if text.len() as u64 > PEM_FILE_BYTES_MAX {
-        return Err(CertificateError::TooLarge(path.to_owned()));
+        return Err(CertificateError::TooLarge(path.to_owned(), PEM_FILE_BYTES_MAX));
     }
     if text.trim_ascii().is_empty() {
         return Err(CertificateError::Empty(path.to_owned()));
@@ -132,127 +131,6 @@ fn mismatch(files: &CertificateFiles, certified: &CertifiedKey) -> CertificateEr
         None => CertificateError::KeyMismatch { cert: files.cert.clone(), key: files.key.clone() },
     }
 }
-
-/// Why certificates could not be used. Its text names the file, what is wrong and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CertificateError {
-    /// The file cannot be opened or read.
-    Unreadable(PathBuf, io::ErrorKind, String),
-    /// The file has no content.
-    Empty(PathBuf),
-    /// The file is too large to be PEM of certificates.
-    TooLarge(PathBuf),
-    /// The file is not well-formed PEM.
-    BadPem(PathBuf, &'static str),
-    /// The file holds no certificate.
-    NoCertificate(PathBuf),
-    /// The file holds no private key.
-    NoKey(PathBuf),
-    /// The key needs a passphrase.
-    EncryptedKey(PathBuf),
-    /// The key is of a kind or size that is not supported, or malformed.
-    UnsupportedKey(PathBuf),
-    /// The certificate cannot be parsed.
-    BadCertificate(PathBuf, String),
-    /// The key belongs to the certificate at this place of the chain, counted from 1, and not to the first.
-    ChainOrder(PathBuf, usize),
-    /// The key belongs to no certificate of the file.
-    KeyMismatch {
-        /// File of the certificate.
-        cert: PathBuf,
-        /// File of the key.
-        key: PathBuf,
-    },
-    /// A name to serve the certificate for is not a DNS name.
-    BadName(PathBuf, String),
-    /// A certificate that is not the first has no names: it would never be chosen.
-    NoNames(PathBuf),
-    /// A TLS listener without certificates.
-    NoPairs,
-    /// The system has no trusted roots.
-    NoSystemRoots(String),
-    /// `insecure` and `ca` together contradict each other.
-    InsecureWithCa(PathBuf),
-    /// The TLS library refused its settings; the text is its own.
-    Settings(String),
-}
-
-impl fmt::Display for CertificateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(file, _, error) => write!(
-                f,
-                "{}: cannot be read: {error}; check the path and that the gateway's user may read it",
-                file.display()
-            ),
-            Self::Empty(file) => write!(f, "{}: is empty; write the PEM text into it", file.display()),
-            Self::TooLarge(file) => write!(
-                f,
-                "{}: has more than {} MB; is it the right file?",
-                file.display(),
-                PEM_FILE_BYTES_MAX / (1024 * 1024)
-            ),
-            Self::BadPem(file, what) => write!(f, "{}: is not valid PEM: {what}", file.display()),
-            Self::NoCertificate(file) => write!(
-                f,
-                "{}: holds no certificate; expected PEM with -----BEGIN CERTIFICATE----- (convert DER with `openssl x509 -inform der`)",
-                file.display()
-            ),
-            Self::NoKey(file) => write!(
-                f,
-                "{}: holds no private key; expected PEM with -----BEGIN PRIVATE KEY----- (or EC or RSA PRIVATE KEY)",
-                file.display()
-            ),
-            Self::EncryptedKey(file) => write!(
-                f,
-                "{}: the private key is encrypted; store it decrypted (`openssl pkey -in FILE -out NEW`) and readable by the gateway's user only",
-                file.display()
-            ),
-            Self::UnsupportedKey(file) => write!(
-                f,
-                "{}: the private key is malformed or of an unsupported kind; use ECDSA (P-256, P-384, P-521), RSA of 2048 bits or more, or Ed25519",
-                file.display()
-            ),
-            Self::BadCertificate(file, error) => {
-                write!(f, "{}: the certificate cannot be used: {error}; ask its issuer for a new one", file.display())
-            }
-            Self::ChainOrder(file, at) => write!(
-                f,
-                "{}: the key belongs to certificate {at} of the file; put the server's own certificate first and the intermediate ones after it",
-                file.display()
-            ),
-            Self::KeyMismatch { cert, key } => write!(
-                f,
-                "{}: this key does not belong to the certificate in {}; give the two files of one pair",
-                key.display(),
-                cert.display()
-            ),
-            Self::BadName(file, name) => write!(
-                f,
-                "{}: {name:?} is not a DNS name; use names like \"api.example.org\" or \"*.example.org\"",
-                file.display()
-            ),
-            Self::NoNames(file) => write!(
-                f,
-                "{}: the certificate has no DNS names and is not the first one, so no client would ever get it; set `names` or put it first",
-                file.display()
-            ),
-            Self::NoPairs => f.write_str("a TLS listener needs at least one certificate with its key"),
-            Self::NoSystemRoots(detail) => write!(
-                f,
-                "the system has no trusted root certificates{detail}; install the package `ca-certificates`, or set `ca` to a PEM file"
-            ),
-            Self::InsecureWithCa(file) => write!(
-                f,
-                "{}: `ca` has no effect with `insecure = true`, which trusts anybody; remove one of the two",
-                file.display()
-            ),
-            Self::Settings(error) => write!(f, "TLS settings were refused: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for CertificateError {}
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use super::certificate::{CertificateError, load_chain};
+use super::certificate::load_chain;
+use super::certificate_error::CertificateError;
 use super::provider;
 
 /// How to speak TLS to upstreams.
@@ -42,6 +43,17 @@ pub fn client_config(options: &ClientTlsOptions) -> Result<Arc<ClientConfig>, Ce
     };
     config.alpn_protocols = options.alpn.clone();
     Ok(Arc::new(config))
+}
+
+/// What a server's certificate must be for, from the host of its URL: a DNS name or an IP address, `[…]` allowed
+/// around the latter. DNS names are also sent to the server (SNI), addresses are not (RFC 6066 §3).
+///
+/// # Errors
+/// [`CertificateError::BadHost`].
+pub fn verified_name(host: &str) -> Result<ServerName<'static>, CertificateError> {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let bare = bare.strip_suffix('.').unwrap_or(bare);
+    ServerName::try_from(bare.to_owned()).map_err(|_| CertificateError::BadHost(host.to_owned()))
 }
 
 fn file_roots(ca: &Path) -> Result<RootCertStore, CertificateError> {
@@ -126,6 +138,22 @@ mod tests {
         assert!(refused("ec-sec1.key", false).contains("holds no certificate"));
         assert!(refused("absent.crt", false).contains("cannot be read"));
         assert!(refused("ec.crt", true).contains("no effect with `insecure = true`"));
+    }
+
+    #[test]
+    fn hosts_are_names_or_addresses() {
+        for (host, name) in [
+            ("api.example.org", "api.example.org"),
+            ("api.example.org.", "api.example.org"),
+            ("10.0.0.1", "10.0.0.1"),
+            ("[::1]", "::1"),
+            ("::1", "::1"),
+        ] {
+            assert_eq!(verified_name(host).unwrap().to_str(), name);
+        }
+        for host in ["", ".", "a b", "[::1", "https://a", "a:443", "*.a.test"] {
+            assert_eq!(verified_name(host), Err(CertificateError::BadHost(host.to_owned())));
+        }
     }
 
     #[test]

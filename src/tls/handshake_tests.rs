@@ -44,6 +44,36 @@ fn the_client_checks_the_certificate_against_the_ca_file_and_the_name() {
 }
 
 #[test]
+fn an_address_is_verified_but_not_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = ecdsa(dir.path(), "a", &["::1", "127.0.0.1"]);
+    assert_eq!(load_pair(&files).unwrap().names, [] as [String; 0]);
+    let tls = serving(std::slice::from_ref(&files), &[]);
+    let options = ClientTlsOptions { ca: Some(files.cert), ..ClientTlsOptions::default() };
+    let trust = client_config(&options).unwrap();
+    let (_, server) = connected(&trust, "[::1]", tls.per_core());
+    assert_eq!(server.server_name(), None);
+    let (mut client, mut server) = pair(&trust, "127.0.0.2", tls.per_core());
+    assert_eq!(shake(&mut client, &mut server), Err(Failed::Client(TlsFailure::CertificateName)));
+}
+
+#[test]
+fn a_handshake_begun_by_somebody_else_is_carried_on() {
+    let tls = serving(&[fixtures("ec.crt", "ec-sec1.key")], &[]);
+    let name = verified_name("ec.test").unwrap();
+    let mut other = rustls::ClientConnection::new(trusting(TLS13, &[]), name).unwrap();
+    let (mut server, mut flight) = (Records::server(tls.per_core()).unwrap(), Vec::new());
+    other.write_tls(&mut flight).unwrap();
+    server.feed(&flight).unwrap();
+    let mut client = Records::client(other);
+    client.feed(&ciphertext(&mut server)).unwrap();
+    shake(&mut client, &mut server).unwrap();
+    write(&mut server, b"hello");
+    shake(&mut client, &mut server).unwrap();
+    assert_eq!(plaintext(&mut client, 9), (b"hello".to_vec(), PlainRead::Empty));
+}
+
+#[test]
 fn expired_certificates_load_but_clients_refuse_them() {
     let dir = tempfile::tempdir().unwrap();
     let mut params = rcgen::CertificateParams::new(vec!["old.test".to_owned()]).unwrap();

@@ -5,6 +5,7 @@
 //! passed explicitly, so that another one compiled in by a dependency can never be picked by accident.
 
 pub mod certificate;
+pub mod certificate_error;
 pub mod client;
 mod der;
 pub mod failure;
@@ -21,8 +22,9 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
-pub use certificate::{CertificateError, CertificateFiles, LoadedPair, load_pair};
-pub use client::{ClientTlsOptions, client_config};
+pub use certificate::{CertificateFiles, LoadedPair, load_pair};
+pub use certificate_error::CertificateError;
+pub use client::{ClientTlsOptions, client_config, verified_name};
 pub use failure::TlsFailure;
 pub use names::NameResolver;
 pub use records::{PlainRead, Records};

@@ -4,10 +4,11 @@
 //! (`write_to` is handed one), never waits, never reads a clock. Bounds: what is unread is at most what was fed;
 //! what is unsent is what the caller wrote plus handshake and alerts, so callers write out before they write more.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::sync::Arc;
 
-use rustls::{ClientConnection, Connection, ProtocolVersion, ServerConfig, ServerConnection};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, Connection, ProtocolVersion, ServerConfig, ServerConnection};
 
 use super::failure::TlsFailure;
 
@@ -26,15 +27,16 @@ pub enum PlainRead {
     Closed,
 }
 
-/// One TLS connection, client or server. About 1 KB, boxed inside, plus 4 KB of rustls' receive buffer.
+/// One TLS connection, client or server. 48 bytes, and when idle 6.3 KB on the heap, 4 KB of which are rustls' buffer
+/// for the next read; more only while plaintext is unread or ciphertext unsent.
 pub struct Records {
     connection: Box<Connection>,
     /// Plaintext that rustls would not hold while more ciphertext came in; older than anything rustls holds.
     spill: Vec<u8>,
     /// Bytes of `spill` that were read. Invariant: `spilled < spill.len()`, or both are 0.
     spilled: usize,
-    /// The first byte that came in, 0 before it; a TLS peer begins with a handshake record or an alert.
-    first_byte: u8,
+    /// The first byte that came in; a TLS peer begins with a handshake record or an alert.
+    first_byte: Option<u8>,
     /// The failure that ended the connection.
     failed: Option<TlsFailure>,
     /// close_notify came.
@@ -53,7 +55,18 @@ impl Records {
         Ok(Self::over(Connection::Server(connection)))
     }
 
-    /// The client's side of a connection, before or after its handshake.
+    /// The client's side of a connection to a server that must prove to be `name`, before its handshake. The first
+    /// flight waits to be written. `name` comes from [`super::client::verified_name`].
+    ///
+    /// # Errors
+    /// [`TlsFailure::Internal`] when the configuration is unusable.
+    pub fn connect(config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Self, TlsFailure> {
+        let connection = ClientConnection::new(config, name).map_err(|e| TlsFailure::from(&e))?;
+        Ok(Self::over(Connection::Client(connection)))
+    }
+
+    /// The client's side of a connection that somebody else began. Its handshake may be over, but every byte that was
+    /// received must have reached it: one that stayed behind in a buffer breaks the next record.
     pub fn client(connection: ClientConnection) -> Self {
         Self::over(Connection::Client(connection))
     }
@@ -61,7 +74,7 @@ impl Records {
     fn over(mut connection: Connection) -> Self {
         // The caller bounds what it writes; a limit here would make short writes out of whole buffers.
         connection.set_buffer_limit(None);
-        let first_byte = if connection.is_handshaking() { 0 } else { HANDSHAKE_RECORD };
+        let first_byte = (!connection.is_handshaking()).then_some(HANDSHAKE_RECORD);
         // A connection that was used before may have its close_notify behind it.
         let peer_closed = connection.process_new_packets().is_ok_and(|state| state.peer_has_closed());
         Self {
@@ -87,9 +100,7 @@ impl Records {
     /// The failure is final and is returned again by later calls. Usually an alert for the peer waits to be written;
     /// after [`TlsFailure::NotTls`] it would mean nothing to the peer.
     pub fn feed(&mut self, ciphertext: &[u8]) -> Result<(), TlsFailure> {
-        if self.first_byte == 0 {
-            self.first_byte = ciphertext.first().copied().unwrap_or(0);
-        }
+        self.first_byte = self.first_byte.or(ciphertext.first().copied());
         if self.failed.is_none() {
             self.failed = self.take_in(ciphertext).err();
         }
@@ -114,8 +125,8 @@ impl Records {
     }
 
     fn failure(&self, error: &rustls::Error) -> TlsFailure {
-        match (error, self.first_byte) {
-            (_, HANDSHAKE_RECORD | ALERT_RECORD) => TlsFailure::from(error),
+        match self.first_byte {
+            Some(HANDSHAKE_RECORD | ALERT_RECORD) => TlsFailure::from(error),
             _ => TlsFailure::NotTls,
         }
     }
@@ -149,6 +160,39 @@ impl Records {
             Ok(0) => PlainRead::Closed,
             Ok(n) => PlainRead::Data(n),
             Err(_) => PlainRead::Empty,
+        }
+    }
+
+    /// Appends plaintext to `out` until its capacity is full or nothing is left. An empty room reads nothing.
+    pub fn read_into(&mut self, out: &mut Vec<u8>) -> PlainRead {
+        let before = out.len();
+        let mut ended = false;
+        while out.len() < out.capacity() {
+            let room = out.capacity() - out.len();
+            if self.spilled < self.spill.len() {
+                let waiting = &self.spill[self.spilled..];
+                let take = waiting.len().min(room);
+                out.extend_from_slice(&waiting[..take]);
+                self.spilled += take;
+                if self.spilled == self.spill.len() {
+                    (self.spill, self.spilled) = (Vec::new(), 0);
+                }
+                continue;
+            }
+            let mut reader = self.connection.reader();
+            let Ok(chunk) = reader.fill_buf() else { break };
+            ended = chunk.is_empty();
+            let take = chunk.len().min(room);
+            out.extend_from_slice(&chunk[..take]);
+            reader.consume(take);
+            if ended {
+                break;
+            }
+        }
+        match out.len() - before {
+            0 if ended => PlainRead::Closed,
+            0 => PlainRead::Empty,
+            count => PlainRead::Data(count),
         }
     }
 
@@ -305,6 +349,20 @@ mod tests {
         assert_eq!(server.write_to(&mut socket).unwrap(), 0);
         client.feed(&socket.taken).unwrap();
         assert_eq!(plaintext(&mut client, 99_999), (body, PlainRead::Empty));
+    }
+
+    #[test]
+    fn a_change_of_keys_is_answered_without_plaintext() {
+        let (mut client, mut server) = connected(&trusting(TLS13, &[]), "a.test", tls().per_core());
+        client.connection.refresh_traffic_keys().unwrap();
+        server.feed(&ciphertext(&mut client)).unwrap();
+        assert_eq!(plaintext(&mut server, 9), (Vec::new(), PlainRead::Empty));
+        write(&mut client, b"new keys");
+        // Our own update goes out with the next data (RFC 8446 section 4.6.3).
+        write(&mut server, b"here too");
+        shake(&mut client, &mut server).unwrap();
+        assert_eq!(plaintext(&mut server, 9).0, b"new keys");
+        assert_eq!(plaintext(&mut client, 9).0, b"here too");
     }
 
     #[test]

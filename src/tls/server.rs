@@ -8,7 +8,8 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
 
-use super::certificate::{CertificateError, LoadedPair};
+use super::certificate::LoadedPair;
+use super::certificate_error::CertificateError;
 use super::failure::TlsFailure;
 use super::names::NameResolver;
 use super::provider;
@@ -25,7 +26,8 @@ pub struct ServerTls {
 }
 
 /// The configuration of a listener with `pairs`, the first being the default, and the application protocols `alpn`
-/// in our order of preference. A client without ALPN is served; one that offers only others is refused (RFC 7301 §3.2).
+/// in our order of preference. A client without ALPN is served; one that offers only others is refused
+/// (RFC 7301 §3.2). Cipher suites are rustls' own, in the client's order: it knows what its processor is good at.
 ///
 /// # Errors
 /// [`CertificateError::NoPairs`], or [`CertificateError::NoNames`] for a pair nobody could ever get.

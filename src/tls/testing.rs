@@ -6,9 +6,8 @@ use std::io::{self, IoSlice, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
 use rustls::server::ProducesTickets;
-use rustls::{ClientConfig, ClientConnection, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 
 use super::*;
 
@@ -63,9 +62,8 @@ pub(super) fn trusting(versions: &[&'static SupportedProtocolVersion], alpn: &[&
 
 /// A client and a server that have not spoken yet.
 pub(super) fn pair(client: &Arc<ClientConfig>, name: &str, server: Arc<ServerConfig>) -> (Records, Records) {
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    let client = ClientConnection::new(Arc::clone(client), name).unwrap();
-    (Records::client(client), Records::server(server).unwrap())
+    let client = Records::connect(Arc::clone(client), verified_name(name).unwrap());
+    (client.unwrap(), Records::server(server).unwrap())
 }
 
 /// The same after the handshake.
