@@ -66,6 +66,8 @@ pub const ACCEPTS_PER_WAKE: usize = 64;
 pub const HANDSHAKES_MAX: usize = 512;
 /// Idle upstream connections per endpoint and core.
 pub const POOL_IDLE_DEFAULT: usize = 128;
+/// Ceiling of [`POOL_IDLE_DEFAULT`].
+pub const POOL_IDLE_MAX: usize = 65_536;
 /// How long a forwarded `Expect: 100-continue` holds the body back.
 pub const CONTINUE_MS_MAX: u64 = 1_000;
 /// Longest silence of a tunnel (both directions), milliseconds.

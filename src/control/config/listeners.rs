@@ -11,9 +11,13 @@ use super::raw::{RawCertificate, RawListener};
 use super::resolve::{Context, items, or};
 use crate::front::ListenerOptions;
 use crate::plan::Start;
+<<<<<<< HEAD
 use crate::tls::CertificateError;
 use crate::tls::certificate::{CertificateFiles, LoadedPair, load_pair};
 use crate::tls::server::{ServerTls, server_tls};
+=======
+use crate::tls::{CertificateError, CertificateFiles, LoadedPair, ServerTls, load_pair, server_tls};
+>>>>>>> config
 
 /// What TLS listeners offer by ALPN.
 const ALPN: [&[u8]; 1] = [b"http/1.1"];
@@ -95,7 +99,10 @@ pub(super) fn opens(path: &Path, place: &Place, context: &Context<'_>) -> bool {
             false
         }
         Err(e) => {
-            let hint = "check the path and its permissions; relative paths count from the configuration's folder";
+            let hint = match context.base_dir.as_os_str().is_empty() {
+                true => "check the path and its permissions",
+                false => "check the path and its permissions; relative paths count from the configuration's folder",
+            };
             context.problems.error(place, format!("cannot read {}: {e}", path.display()), hint);
             false
         }

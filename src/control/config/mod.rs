@@ -18,6 +18,9 @@ mod routes;
 mod upstreams;
 mod values;
 
+#[cfg(test)]
+mod tests;
+
 use rustls::server::ProducesTickets;
 use std::cell::RefCell;
 use std::collections::BTreeSet;

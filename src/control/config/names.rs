@@ -27,8 +27,12 @@ type Lookup<'l> = &'l (dyn Fn(&str, u16) -> Vec<SocketAddr> + Sync);
 /// Fills in the addresses of all names of a new plan and returns the names. One that does not resolve is a warning:
 /// its endpoint has no addresses until [`resolve_again`] finds some.
 pub(super) fn resolve_names(plan: &mut Plan, raw: &RawConfig, problems: &Problems) -> Vec<String> {
+    first(plan, raw, problems, &system)
+}
+
+fn first(plan: &mut Plan, raw: &RawConfig, problems: &Problems, lookup: Lookup<'_>) -> Vec<String> {
     let names = names_of(&plan.service.upstreams);
-    let found = look_up_all(&names, &system);
+    let found = look_up_all(&names, lookup);
     if let Some(upstreams) = with_addresses(&plan.service.upstreams, &found) {
         plan.service = Arc::new(with_upstreams(&plan.service, upstreams));
     }
@@ -110,4 +114,68 @@ fn system(host: &str, port: u16) -> Vec<SocketAddr> {
     let mut seen = BTreeSet::new();
     let addresses = (host, port).to_socket_addrs().into_iter().flatten();
     addresses.filter(|address| seen.insert(*address)).take(ADDRESSES_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::config::{Keep, parse};
+
+    fn plan() -> Plan {
+        let text = "[[listener]]\naddress = \"127.0.0.1:0\"\n[[route]]\nupstream = \"api\"\n[[upstream]]\nname = \"api\"\n\
+                    endpoints = [\"http://a.example:81\", \"http://10.0.0.9\", \"http://A.example:81/\", \"http://b.example\"]\n";
+        parse(text, std::path::Path::new("c.toml"), &Keep::new().unwrap(), &|_| None).unwrap().plan
+    }
+
+    fn addresses(plan: &Plan) -> Vec<String> {
+        let endpoints = plan.service.upstreams[0].endpoints.iter();
+        endpoints.map(|e| e.addresses.iter().map(|a| a.to_string()).collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    #[test]
+    fn a_new_plan_comes_only_when_addresses_changed() {
+        let answer = |list: &'static [&'static str]| {
+            move |host: &str, port: u16| match host {
+                "a.example" => list.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), port)).collect(),
+                _ => Vec::new(),
+            }
+        };
+        let plan = plan();
+        assert_eq!(addresses(&plan), ["", "10.0.0.9:80", "", ""]);
+        let first = again(&plan, &answer(&["10.0.0.1", "10.0.0.2"])).unwrap();
+        let both = "10.0.0.1:81 10.0.0.2:81";
+        assert_eq!(addresses(&first), [both, "10.0.0.9:80", both, ""]);
+        assert_eq!(addresses(&plan), ["", "10.0.0.9:80", "", ""], "a plan never changes");
+        assert!(again(&first, &answer(&["10.0.0.2", "10.0.0.1"])).is_none(), "the order alone is no change");
+        assert!(again(&first, &answer(&[])).is_none(), "a name that is gone keeps its addresses");
+        assert_eq!(addresses(&again(&first, &answer(&["::1"])).unwrap())[0], "[::1]:81");
+    }
+
+    #[test]
+    fn a_name_that_does_not_resolve_is_a_warning_at_its_place() {
+        let text = "[[upstream]]\nendpoints = [\"http://a.example\", \"http://b.example\", \"http://10.0.0.9\"]";
+        let raw = super::super::read_raw(text, &Problems::default()).unwrap();
+        let (mut plan, problems) = (plan(), Problems::default());
+        let endpoint =
+            |authority: &str| EndpointOptions { authority: authority.into(), addresses: Vec::new(), tls: None };
+        let mut upstreams = plan.service.upstreams.clone();
+        upstreams[0].endpoints = vec![endpoint("a.example"), endpoint("b.example")];
+        plan.service = Arc::new(with_upstreams(&plan.service, upstreams));
+        let only_a = |host: &str, port| match host {
+            "a.example" => vec![SocketAddr::from(([10, 0, 0, 1], port))],
+            _ => Vec::new(),
+        };
+        assert_eq!(first(&mut plan, &raw, &problems, &only_a), ["a.example", "b.example"]);
+        assert_eq!(addresses(&plan), ["10.0.0.1:80", ""]);
+        let warnings = problems.finish(std::path::Path::new("c.toml"), text).unwrap();
+        assert_eq!(warnings.len(), 1);
+        assert!(warnings[0].starts_with("c.toml:2:34: upstream[0].endpoints[1]: the name b.example does not resolve"));
+    }
+
+    #[test]
+    fn the_system_resolves_the_loopback_name() {
+        assert!(system("localhost", 7).iter().all(|a| a.ip().is_loopback() && a.port() == 7));
+        assert!(!system("localhost", 7).is_empty());
+        assert!(system("", 7).is_empty());
+    }
 }

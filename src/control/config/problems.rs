@@ -4,12 +4,13 @@
 //! people and written to logs: nobody may put the resolved value of a secret into them.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 /// One thing wrong in a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConfigError {
     /// Counted from 1; 0 = not a place in a file (a command-line option, an unreadable file).
     pub line: usize,
@@ -174,12 +175,15 @@ impl<'t> Lines<'t> {
     fn positioned(&self, problems: Vec<(Place, Fault)>) -> Vec<ConfigError> {
         let mut problems = problems;
         problems.sort_by_key(|(place, _)| place.offset); // stable: problems of one place stay in the order found
+        // Two listeners that share a bad certificate are one mistake.
+        let mut seen = HashSet::new();
         problems
             .into_iter()
             .map(|(Place { offset, path }, Fault { what, hint })| {
                 let (line, column) = offset.map_or((0, 0), |offset| self.position(offset));
                 ConfigError { line, column, path, what, hint }
             })
+            .filter(|error| seen.insert(error.clone()))
             .collect()
     }
 

@@ -31,7 +31,11 @@ pub(super) fn read_document<T>(
     let document = DeTable::parse(text).map_err(|e| {
         let offset = e.span().map_or(0, |span| span.start);
         let what = e.message().replace('\n', ", ");
-        (Place { offset: Some(offset), path: String::new() }, fault(what, "this is not TOML"))
+        let hint = match what.as_str() {
+            "duplicate key" => "write each key, and each table, once",
+            _ => "correct it: this is not TOML, and nothing after it was checked",
+        };
+        (Place { offset: Some(offset), path: String::new() }, fault(what, hint))
     })?;
     let place = Place { offset: Some(0), path: String::new() };
     Ok(read_entries(document.get_ref(), place, problems, read))
@@ -167,14 +171,16 @@ impl<'d> Table<'d> {
         let (value, place) = self.take(key)?;
         match value.get_ref().as_table() {
             Some(entries) => Some(read_entries(entries, place, self.problems, read)),
-            None => self.wrong(value, &place, "a table", &format!("write [{}], with single brackets", place.path)),
+            None => {
+                self.wrong(value, &place, "a table", &format!("write [{}], with single brackets", header(&place.path)))
+            }
         }
     }
 
     /// An array of tables (`[[key]]`); empty when absent.
     pub fn tables<T>(&mut self, key: &'static str, read: impl Fn(&mut Table<'_>) -> T) -> Vec<T> {
         let Some((value, place)) = self.take(key) else { return Vec::new() };
-        let hint = format!("write [[{}]], with double brackets", place.path);
+        let hint = format!("write [[{}]], with double brackets", header(&place.path));
         let Some(items) = value.get_ref().as_array() else {
             self.wrong::<()>(value, &place, "an array of tables", &hint);
             return Vec::new();
@@ -238,6 +244,11 @@ impl<'d> Table<'d> {
             self.problems.error(&place, "is not a known key", did_you_mean(key.get_ref(), &self.asked));
         }
     }
+}
+
+/// What stands in the brackets of a table: its path without the numbers of tables in arrays.
+fn header(path: &str) -> String {
+    path.split('.').map(|key| key.split('[').next().unwrap_or(key)).collect::<Vec<_>>().join(".")
 }
 
 /// A key as it is shown: control characters never reach a terminal.

@@ -16,7 +16,7 @@ use super::problems::{At, Problems};
 use super::raw::RawUpstream;
 use super::resolve::{Context, items, or, refuse_twice};
 use crate::bounds;
-use crate::tls::client::{ClientTlsOptions, client_config};
+use crate::tls::{ClientTlsOptions, client_config};
 use crate::upstream::{EndpointOptions, EndpointTls, UpstreamOptions};
 
 /// What is offered to upstreams by ALPN.

@@ -93,10 +93,11 @@ pub(super) fn cores(text: &str) -> Result<Cores, Fault> {
     if text == "all" {
         return Ok(Cores::All);
     }
-    if let Ok(count) = text.parse::<u64>() {
-        return core_count(count);
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return core_count(text.parse().unwrap_or(u64::MAX));
     }
     let number = |part: &str| match part.trim().parse::<usize>() {
+        _ if part.contains('+') => Err(fault(format!("{} is not a list of cores", quoted(text)), HINT)),
         Ok(core) if core <= CORE_MAX => Ok(core),
         Ok(core) => Err(fault(format!("core {core} does not exist"), HINT)),
         Err(_) => Err(fault(format!("{} is not a list of cores", quoted(text)), HINT)),
