@@ -72,8 +72,6 @@ pub const POOL_IDLE_MAX: usize = 65_536;
 pub const CONTINUE_MS_MAX: u64 = 1_000;
 /// Longest silence of a tunnel (both directions), milliseconds.
 pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
-/// Ceiling of [`POOL_IDLE_DEFAULT`].
-pub const POOL_IDLE_MAX: usize = 65_536;
 /// Endpoints tried for one request.
 pub const ATTEMPTS_MAX: usize = 3;
 /// Interim (1xx) responses taken from an upstream before the final one.

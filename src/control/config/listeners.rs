@@ -11,13 +11,7 @@ use super::raw::{RawCertificate, RawListener};
 use super::resolve::{Context, items, or};
 use crate::front::ListenerOptions;
 use crate::plan::Start;
-<<<<<<< HEAD
-use crate::tls::CertificateError;
-use crate::tls::certificate::{CertificateFiles, LoadedPair, load_pair};
-use crate::tls::server::{ServerTls, server_tls};
-=======
 use crate::tls::{CertificateError, CertificateFiles, LoadedPair, ServerTls, load_pair, server_tls};
->>>>>>> config
 
 /// What TLS listeners offer by ALPN.
 const ALPN: [&[u8]; 1] = [b"http/1.1"];
