@@ -40,33 +40,59 @@ pub const ORDERS_MAX: usize = 64;
 pub const LOG_BATCHES_MAX: usize = 64;
 /// Bytes of one batch of access-log lines.
 pub const LOG_BATCH_BYTES: usize = 32 * 1024;
+/// Written batches that wait to be filled again, per core.
+pub const LOG_BATCHES_FREE_MAX: usize = 8;
+/// Bytes of a request target in a log line, before escaping; the rest is cut.
+pub const LOG_TARGET_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of any other field in a log line, before escaping; the rest is cut.
+pub const LOG_FIELD_BYTES_MAX: usize = 1024;
+/// Events that one core may write between two flushes of its log.
+pub const LOG_EVENTS_PER_FLUSH: usize = 16;
+/// How long the end of the process waits for a log writer that is stuck.
+pub const LOG_FINISH_MS_MAX: u64 = 2_000;
 
 /// Period of the per-core sweep over deadlines: a deadline fires at most this much late.
 pub const SWEEP_MS: u64 = 25;
 /// How often an exchange that waits for its upstream looks whether its client is still there.
 pub const CLIENT_CHECK_MS: u64 = 250;
 
+/// Pause of the accept loop when the process has no descriptor left, milliseconds.
+pub const ACCEPT_PAUSE_MS: u64 = 50;
+/// Bytes read and forgotten after the last response of a connection, so that the client gets to read it.
+pub const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Connections that one wake-up of the accept loop takes before other tasks get their turn.
 pub const ACCEPTS_PER_WAKE: usize = 64;
 /// TLS handshakes in progress on one core.
 pub const HANDSHAKES_MAX: usize = 512;
 /// Idle upstream connections per endpoint and core.
 pub const POOL_IDLE_DEFAULT: usize = 128;
+/// Ceiling of [`POOL_IDLE_DEFAULT`].
+pub const POOL_IDLE_MAX: usize = 65_536;
+/// How long a forwarded `Expect: 100-continue` holds the body back.
+pub const CONTINUE_MS_MAX: u64 = 1_000;
+/// Longest silence of a tunnel (both directions), milliseconds.
+pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
 /// Endpoints tried for one request.
 pub const ATTEMPTS_MAX: usize = 3;
 /// Interim (1xx) responses taken from an upstream before the final one.
 pub const INTERIM_MAX: usize = 16;
 /// Connections of the whole process.
 pub const CONNECTIONS_DEFAULT: usize = 100_000;
+/// Ceiling of [`CONNECTIONS_DEFAULT`].
+pub const CONNECTIONS_MAX: usize = 10_000_000;
 
 const _: () = {
     assert!(HEAD_BYTES_MAX <= u16::MAX as usize, "spans in a head are 16 bits wide");
     assert!(HEAD_BYTES_DEFAULT <= HEAD_BYTES_MAX);
     assert!(REQUEST_LINE_BYTES_DEFAULT < HEAD_BYTES_DEFAULT);
     assert!(FIELDS_DEFAULT <= FIELDS_MAX);
+    assert!(POOL_IDLE_DEFAULT <= POOL_IDLE_MAX);
+    assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_MAX);
     assert!(HEAD_BYTES_MAX <= BUFFER_BYTES_LARGE, "a head fits one large buffer");
     assert!(BUFFER_BYTES < BUFFER_BYTES_LARGE);
     assert!(CHUNK_LINE_BYTES_MAX < BUFFER_BYTES, "a chunk line fits one buffer");
     assert!(TRAILER_BYTES_MAX < BUFFER_BYTES, "a trailer section fits one buffer");
+    assert!(LOG_BATCHES_FREE_MAX <= LOG_BATCHES_MAX);
+    assert!(LOG_TARGET_BYTES_MAX + 4 * LOG_FIELD_BYTES_MAX <= LOG_BATCH_BYTES, "a line fits one batch, escapes aside");
     assert!(CLIENT_CHECK_MS + SWEEP_MS < 1_000, "a client that left is noticed within a second");
 };

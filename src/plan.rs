@@ -1,1 +1,64 @@
-//! Being built.
+//! The plan: what a configuration means. Immutable; control makes it, cores take it by pointer.
+//!
+//! `start` parts are read once when the process begins; a reload that changes them is told so.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::front::ListenerOptions;
+use crate::log::AccessFormat;
+use crate::proxy::service::Service;
+
+/// Everything the gateway was told.
+#[derive(Clone)]
+pub struct Plan {
+    pub service: Arc<Service>,
+    pub listeners: Vec<Arc<ListenerOptions>>,
+    /// How long a drain waits for running exchanges, milliseconds.
+    pub drain_ms: u64,
+    pub start: Start,
+}
+
+/// What is read only at start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    pub cores: Cores,
+    pub driver: DriverChoice,
+    /// `None` = no admin listener.
+    pub admin: Option<SocketAddr>,
+    /// Connections of the whole process.
+    pub connections_max: usize,
+    pub access_log: AccessLog,
+    pub access_format: AccessFormat,
+}
+
+/// Which cores run a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cores {
+    /// All that the process may run on.
+    All,
+    /// The first so many of them.
+    Count(usize),
+    /// Exactly these.
+    List(Vec<usize>),
+}
+
+/// Which I/O driver the cores use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DriverChoice {
+    /// io_uring where it can be built, else epoll.
+    #[default]
+    Auto,
+    IoUring,
+    Epoll,
+}
+
+/// Where access lines go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AccessLog {
+    #[default]
+    Stdout,
+    Off,
+    File(PathBuf),
+}

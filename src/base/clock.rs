@@ -22,6 +22,12 @@ pub fn unix_ms() -> u64 {
     t.tv_sec.unsigned_abs() * 1_000 + t.tv_nsec.unsigned_abs() / 1_000_000
 }
 
+/// Microseconds since the Unix epoch, exact: for a time that another program compares with its own.
+pub fn unix_us() -> u64 {
+    let t = clock_gettime(ClockId::Realtime);
+    t.tv_sec.unsigned_abs() * 1_000_000 + t.tv_nsec.unsigned_abs() / 1_000
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +39,6 @@ mod tests {
         assert!(now_us() >= us);
         assert!((us / 1_000).abs_diff(ms) < 100, "both count from the same origin");
         assert!(unix_ms() > 1_700_000_000_000);
+        assert!((unix_us() / 1_000).abs_diff(unix_ms()) < 100, "both count from the epoch");
     }
 }

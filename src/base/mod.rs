@@ -5,3 +5,4 @@
 pub mod buf;
 pub mod clock;
 pub mod rand;
+pub mod units;

@@ -64,16 +64,115 @@ fields! {
     XRequestId "x-request-id",
 }
 
+/// Bytes of the widest vector a known name is compared in; no known name is longer.
+pub const NAME_BYTES_MAX: usize = 32;
+
 impl FieldId {
     /// The number of a field name, whatever its case.
+    #[inline]
     pub fn of(name: &[u8]) -> Self {
-        for (id, known) in KNOWN {
-            if known.len() == name.len() && known.as_bytes().eq_ignore_ascii_case(name) {
-                return *id;
-            }
-        }
-        Self::Other
+        let (Some(first), Some(last)) = (name.first(), name.last()) else { return Self::Other };
+        let id = Self::candidate(name.len(), *first, *last);
+        if id.name().eq_ignore_ascii_case(name) { id } else { Self::Other }
     }
+
+    /// The only known name that a name of this length, first and last byte can be; compare before use.
+    #[inline]
+    pub const fn candidate(len: usize, first: u8, last: u8) -> Self {
+        SLOTS[slot(MULTIPLIERS, len, first, last)]
+    }
+
+    /// The name in lower case; empty for [`FieldId::Other`].
+    #[inline]
+    pub const fn name(self) -> &'static [u8] {
+        NAMES[self as usize]
+    }
+
+    /// The name in lower case, zeros behind it.
+    #[inline]
+    pub const fn padded_name(self) -> &'static [u8; NAME_BYTES_MAX] {
+        &PADDED[self as usize]
+    }
+}
+
+const SLOT_COUNT: usize = 256;
+/// Found at compile time so that no two known names share a slot.
+const MULTIPLIERS: (usize, usize) = find_multipliers();
+static SLOTS: [FieldId; SLOT_COUNT] = slots();
+static NAMES: [&[u8]; KNOWN.len() + 1] = names();
+static PADDED: [[u8; NAME_BYTES_MAX]; KNOWN.len() + 1] = padded();
+
+const fn slot(multipliers: (usize, usize), len: usize, first: u8, last: u8) -> usize {
+    let (first, last) = ((first | 0x20) as usize, (last | 0x20) as usize);
+    (len + first * multipliers.0 + last * multipliers.1) % SLOT_COUNT
+}
+
+const fn slot_of_known(multipliers: (usize, usize), index: usize) -> usize {
+    let name = KNOWN[index].1.as_bytes();
+    slot(multipliers, name.len(), name[0], name[name.len() - 1])
+}
+
+const fn find_multipliers() -> (usize, usize) {
+    let mut pair = 0;
+    while pair < 64 * 64 {
+        let multipliers = (pair / 64, pair % 64);
+        if is_perfect(multipliers) {
+            return multipliers;
+        }
+        pair += 1;
+    }
+    assert!(false, "two known names share length, first and last byte: hash another byte");
+    (0, 0)
+}
+
+const fn is_perfect(multipliers: (usize, usize)) -> bool {
+    let mut used = [false; SLOT_COUNT];
+    let mut index = 0;
+    while index < KNOWN.len() {
+        let slot = slot_of_known(multipliers, index);
+        if used[slot] {
+            return false;
+        }
+        used[slot] = true;
+        index += 1;
+    }
+    true
+}
+
+const fn slots() -> [FieldId; SLOT_COUNT] {
+    let mut table = [FieldId::Other; SLOT_COUNT];
+    let mut index = 0;
+    while index < KNOWN.len() {
+        table[slot_of_known(MULTIPLIERS, index)] = KNOWN[index].0;
+        index += 1;
+    }
+    table
+}
+
+const fn names() -> [&'static [u8]; KNOWN.len() + 1] {
+    let mut table: [&[u8]; KNOWN.len() + 1] = [b""; KNOWN.len() + 1];
+    let mut index = 0;
+    while index < KNOWN.len() {
+        table[KNOWN[index].0 as usize] = KNOWN[index].1.as_bytes();
+        index += 1;
+    }
+    table
+}
+
+const fn padded() -> [[u8; NAME_BYTES_MAX]; KNOWN.len() + 1] {
+    let mut table = [[0; NAME_BYTES_MAX]; KNOWN.len() + 1];
+    let mut index = 0;
+    while index < KNOWN.len() {
+        let name = KNOWN[index].1.as_bytes();
+        assert!(name.len() <= NAME_BYTES_MAX);
+        let mut byte = 0;
+        while byte < name.len() {
+            table[KNOWN[index].0 as usize][byte] = name[byte];
+            byte += 1;
+        }
+        index += 1;
+    }
+    table
 }
 
 #[cfg(test)]
@@ -88,5 +187,9 @@ mod tests {
         }
         assert_eq!(FieldId::of(b"x-unknown"), FieldId::Other);
         assert_eq!(FieldId::of(b""), FieldId::Other);
+        assert_eq!(FieldId::of(b"hoSt"), FieldId::Host);
+        for near in [&b"hosT\0"[..], b"hxst", b"h", b"content-lengtx", b"content\rlength", b"t\x05"] {
+            assert_eq!(FieldId::of(near), FieldId::Other);
+        }
     }
 }

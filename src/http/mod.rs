@@ -5,7 +5,8 @@
 pub mod field;
 pub mod head;
 pub mod method;
+pub mod syntax;
 
 pub use field::FieldId;
-pub use head::{Field, RequestHead, ResponseHead, Span};
+pub use head::{Field, FieldRef, RequestHead, ResponseHead, Span};
 pub use method::{Method, Version};

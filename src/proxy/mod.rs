@@ -1,1 +1,19 @@
-//! Being built.
+//! The pipeline of one exchange, in the field's verbs: receive → route → fetch → deliver → finish.
+//!
+//! [`serve`] is the list of steps; each step has its file. Protocol details of the two sides end here: what comes in is
+//! a request head and a source of its body, what goes out is a reply and a sink.
+
+pub mod core;
+pub mod deliver;
+pub mod exchange;
+pub mod failure;
+pub mod fetch;
+pub mod headers;
+pub mod route;
+pub mod serve;
+pub mod service;
+pub mod transfer;
+
+pub use core::Core;
+pub use exchange::{Client, Peer};
+pub use serve::{Next, refuse, serve};

@@ -1,0 +1,130 @@
+//! From what was written to what it means: raw → `Plan`. Checks what only several keys together can get wrong.
+//!
+//! Reads certificates, keys and secrets, unless told to touch nothing outside. Names are resolved afterwards, by
+//! `names.rs`, and only for a configuration without errors.
+
+use rustls::server::ProducesTickets;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::problems::{At, Place, Problems};
+use super::raw::{RawConfig, RawLimits, RawLog, RawServer};
+use super::{Environment, defaults, listeners, routes, upstreams};
+use crate::bounds;
+use crate::h1::HeadLimits;
+use crate::log::AccessFormat;
+use crate::plan::{AccessLog, Cores, Plan, Start};
+use crate::proxy::route::Router;
+use crate::proxy::service::Service;
+
+/// What resolving may use.
+pub(super) struct Context<'a> {
+    pub problems: &'a Problems,
+    /// Relative paths count from here.
+    pub base_dir: &'a Path,
+    pub env: Environment<'a>,
+    /// `None`: no file is read, so there is no TLS in the result either. For fuzzing.
+    pub ticketer: Option<Arc<dyn ProducesTickets>>,
+    /// Every file that was read.
+    pub files: RefCell<BTreeSet<PathBuf>>,
+}
+
+impl Context<'_> {
+    /// A path as it was written, from the folder of the configuration.
+    pub fn path(&self, written: &str) -> PathBuf {
+        self.base_dir.join(written)
+    }
+
+    /// Whether files may be read; notes the file as one that the plan depends on.
+    pub fn reads(&self, path: &Path) -> bool {
+        let reads = self.ticketer.is_some();
+        if reads {
+            self.files.borrow_mut().insert(path.to_owned());
+        }
+        reads
+    }
+}
+
+/// The plan of a configuration, without the addresses of names. Problems are in the context; where there are any, the
+/// result is not to be used.
+pub(super) fn resolve(raw: &RawConfig, context: &Context<'_>) -> Plan {
+    let limits = limits(&raw.server.limits, context.problems);
+    let body_bytes = or(&raw.server.limits.body, bounds::BODY_BYTES_DEFAULT);
+    let start = start(&raw.server, &raw.log, context);
+    let listeners = listeners::resolve(&raw.listeners, &start, context);
+    let upstreams = upstreams::resolve(&raw.upstreams, context);
+    let routes = routes::resolve(&raw.routes, &raw.upstreams, &upstreams, body_bytes, context);
+    let server = &raw.server;
+    let service = Service {
+        router: Router::compile(routes),
+        upstreams,
+        limits,
+        trusted_peers: items(&server.trusted_peers).iter().map(|net| net.value).collect(),
+        forwarded: or(&server.forwarded, Default::default()),
+        expect: or(&server.expect, Default::default()),
+        via: server.via.as_ref().map_or(defaults::VIA, |via| via.as_str()).into(),
+    };
+    Plan { service: Arc::new(service), listeners, drain_ms: or(&server.drain, defaults::DRAIN_MS), start }
+}
+
+/// The value written, or the default.
+pub(super) fn or<T: Copy>(written: &Option<At<T>>, default: T) -> T {
+    written.as_ref().map_or(default, |at| at.value)
+}
+
+/// The members of a list, none when it was not written.
+pub(super) fn items<T>(list: &Option<At<Vec<At<T>>>>) -> &[At<T>] {
+    list.as_ref().map_or(&[], |at| at.value.as_slice())
+}
+
+/// Notes every repetition of a name. `noun` is what has it.
+pub(super) fn refuse_twice<'n>(noun: &str, names: impl Iterator<Item = (&'n str, &'n Place)>, problems: &Problems) {
+    let mut seen = BTreeSet::new();
+    for (name, place) in names {
+        if !seen.insert(name) {
+            problems.error(place, format!("another {noun} has the name {name:?}"), "give each its own");
+        }
+    }
+}
+
+fn limits(raw: &RawLimits, problems: &Problems) -> HeadLimits {
+    let bytes = |written: &Option<At<u64>>, default: usize| {
+        written.as_ref().and_then(|at| usize::try_from(at.value).ok()).unwrap_or(default)
+    };
+    let head_bytes = bytes(&raw.head, bounds::HEAD_BYTES_DEFAULT);
+    let default_line = bounds::REQUEST_LINE_BYTES_DEFAULT.min(head_bytes);
+    let request_line_bytes = bytes(&raw.request_line, default_line);
+    if let Some(line) = raw.request_line.as_ref().filter(|_| request_line_bytes > head_bytes) {
+        let what = format!("is larger than the whole head may be ({head_bytes} bytes)");
+        problems.error(&line.place, what, "make it smaller or raise `head`");
+    }
+    HeadLimits { head_bytes, request_line_bytes, fields: bytes(&raw.fields, bounds::FIELDS_DEFAULT) }
+}
+
+fn start(server: &RawServer, log: &RawLog, context: &Context<'_>) -> Start {
+    let admin = or(&server.admin, Some(defaults::ADMIN));
+    if let (Some(at), Some(address)) = (&server.admin, admin)
+        && !address.ip().is_loopback()
+    {
+        let what = "the admin listener is reachable from other machines and asks nobody for a password";
+        context.problems.warn(&at.place, what, "use 127.0.0.1 unless the network in front of it is closed");
+    }
+    Start {
+        cores: server.cores.as_ref().map_or(Cores::All, |at| at.value.clone()),
+        driver: or(&server.driver, Default::default()),
+        admin,
+        connections_max: server
+            .connections_max
+            .as_ref()
+            .and_then(|at| usize::try_from(at.value).ok())
+            .unwrap_or(bounds::CONNECTIONS_DEFAULT),
+        access_log: log.access.as_ref().map_or(AccessLog::Stdout, |at| match at.as_str() {
+            "stdout" => AccessLog::Stdout,
+            "off" => AccessLog::Off,
+            path => AccessLog::File(context.path(path)),
+        }),
+        access_format: or(&log.format, AccessFormat::Json),
+    }
+}

@@ -1,0 +1,120 @@
+//! Each file of `examples/` is accepted, and says what its comments promise.
+
+use super::*;
+
+/// Loads an example as if it stood in `folder`, where its certificates may be.
+fn example(folder: &Path, name: &str) -> Loaded {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
+    let text = std::fs::read_to_string(path).unwrap();
+    let env = |name: &str| Some(format!("value of {name}"));
+    match parse(&text, &folder.join(name), &Keep::new().unwrap(), &env) {
+        Ok(loaded) => loaded,
+        Err(errors) => panic!("{errors}"),
+    }
+}
+
+#[test]
+fn every_example_is_tested_here() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.retain(|name| name.to_string_lossy().ends_with(".toml"));
+    names.sort();
+    assert_eq!(names, ["full.toml", "llm.toml", "minimal.toml", "tls.toml"]);
+}
+
+#[test]
+fn minimal() {
+    let loaded = example(Path::new(""), "minimal.toml");
+    assert_eq!((loaded.plan.service.router.len(), loaded.warnings.len()), (1, 0));
+}
+
+#[test]
+fn llm() {
+    let loaded = example(Path::new(""), "llm.toml");
+    assert_eq!((loaded.plan.service.router.len(), loaded.warnings.len()), (3, 0));
+    let service = &loaded.plan.service;
+    let head = crate::http::RequestHead::default();
+    let route = service.router.find(b"gateway", b"/anthropic/v1/messages", &head).unwrap();
+    assert_eq!(&*service.upstreams[route.upstream].name, "anthropic");
+    assert_eq!(route.request.brings().next(), Some(("x-api-key", "value of ANTHROPIC_API_KEY")));
+    let mut path = Vec::new();
+    route.rewrite.as_ref().unwrap().apply(b"/anthropic/v1/messages", &mut path);
+    assert_eq!(path, b"/v1/messages");
+    assert_eq!(route.read_ms, 300_000);
+}
+
+#[test]
+fn tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let certs = folder.path().join("certs");
+    std::fs::create_dir(&certs).unwrap();
+    for (name, host) in
+        [("api.example.com", "api.example.com"), ("internal", "old.example.com"), ("company-ca", "ca.example.com")]
+    {
+        write_pair(&certs, name, &[host]);
+    }
+    let loaded = example(folder.path(), "tls.toml");
+    assert!(loaded.plan.listeners[0].tls.is_some());
+    assert_eq!(loaded.files.len(), 5);
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+}
+
+#[test]
+fn full() {
+    let folder = tempfile::tempdir().unwrap();
+    write_pair(folder.path(), "server", &["server.example.com"]);
+    write_pair(folder.path(), "ca", &["ca.example.com"]);
+    std::fs::write(folder.path().join("team.txt"), "blue\n").unwrap();
+    let loaded = example(folder.path(), "full.toml");
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    assert_eq!(loaded.files.len(), 4);
+}
+
+#[test]
+fn full_has_every_key_and_its_defaults_are_the_defaults() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/full.toml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let problems = Problems::default();
+    let raw = read_raw(&text, &problems).unwrap();
+    assert!(!problems.any());
+    // Keys that were not written are `None` in the raw form.
+    assert!(!format!("{:?} {:?}", raw.server, raw.log).contains("None"));
+    assert!(!format!("{:?} {:?}", raw.listeners[0], raw.listeners[1].tls).contains("None"));
+    assert!(!format!("{:?}", raw.upstreams[0]).contains("None"));
+    assert_eq!(format!("{:?}", raw.routes[0]).matches("None").count(), 1, "only `exact`");
+    assert!(raw.routes[1].exact.is_some());
+    let edits = [&raw.routes[0].request, &raw.routes[0].response];
+    assert!(edits.iter().all(|edits| !edits.set.is_empty() && !edits.add.is_empty() && edits.remove.is_some()));
+
+    // Without every line that says "default", the meaning is the same.
+    let shorter: String = text
+        .lines()
+        .filter(|l| !l.contains("# default;") && !l.contains("# default, "))
+        .fold(String::new(), |all, l| all + l + "\n");
+    let folder = tempfile::tempdir().unwrap();
+    write_pair(folder.path(), "server", &["server.example.com"]);
+    write_pair(folder.path(), "ca", &["ca.example.com"]);
+    std::fs::write(folder.path().join("team.txt"), "blue\n").unwrap();
+    let [long, short] = [text, shorter].map(|text| {
+        let env = |_: &str| Some("x".to_owned());
+        parse(&text, &folder.path().join("c.toml"), &Keep::new().unwrap(), &env).unwrap().plan
+    });
+    assert_eq!(long.start, short.start);
+    assert_eq!(long.drain_ms, short.drain_ms);
+    let listener = |plan: &Plan| {
+        let l = &plan.listeners[0];
+        (l.idle_ms, l.head_ms, l.body_ms, l.send_ms, l.handshake_ms, l.proxy_protocol)
+    };
+    assert_eq!(listener(&long), listener(&short));
+    let service = |plan: &Plan| {
+        let s = &plan.service;
+        let upstream = &s.upstreams[0];
+        let times = [upstream.connect_ms, upstream.read_ms, upstream.send_ms, upstream.idle_ms];
+        (
+            format!("{:?} {:?} {:?} {:?} {}", s.limits, s.trusted_peers, s.forwarded, s.expect, s.via),
+            times,
+            upstream.pool_idle_max,
+        )
+    };
+    assert_eq!(service(&long), service(&short));
+}

@@ -1,0 +1,24 @@
+//! What a listener is, as the plan states it. Immutable, shared by all cores.
+
+use std::net::SocketAddr;
+
+use crate::tls::server::ServerTls;
+
+/// One listening address and how its connections are treated. Times are milliseconds.
+pub struct ListenerOptions {
+    pub address: SocketAddr,
+    /// Present = TLS is spoken.
+    pub tls: Option<ServerTls>,
+    /// Silence allowed between two requests of a connection.
+    pub idle_ms: u64,
+    /// From the first byte of a request head to its end.
+    pub head_ms: u64,
+    /// Between two reads of a request body.
+    pub body_ms: u64,
+    /// Between two writes to a client that does not read.
+    pub send_ms: u64,
+    /// For the whole TLS handshake, and for the PROXY protocol header.
+    pub handshake_ms: u64,
+    /// A PROXY protocol header (v1 or v2) must open each connection.
+    pub proxy_protocol: bool,
+}

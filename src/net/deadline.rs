@@ -1,0 +1,197 @@
+//! Deadlines of one core: a sweep over a dense array instead of a timer armed per read.
+//!
+//! A [`Timer`] is one slot. Waiting code arms it, polls it beside its readiness, and disarms it; the sweep (one task per
+//! core, every [`crate::bounds::SWEEP_MS`]) marks expired slots and wakes their waiters. Arming is one store, no system call.
+//! 40 bytes per slot.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+const NEVER: u64 = u64::MAX;
+
+/// All timers of one core.
+#[derive(Default)]
+pub struct Deadlines {
+    slots: RefCell<Slots>,
+}
+
+#[derive(Default)]
+struct Slots {
+    /// `at[i]`: when slot i fires, milliseconds of the coarse monotonic clock; `NEVER` = not armed.
+    at: Vec<u64>,
+    states: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+#[derive(Default)]
+struct Slot {
+    fired: bool,
+    /// Whether a drain ends this wait: nobody would miss it.
+    idle: bool,
+    waker: Option<Waker>,
+}
+
+/// One slot, freed on drop. Belongs to one waiting task at a time.
+pub struct Timer {
+    owner: Rc<Deadlines>,
+    index: u32,
+}
+
+impl Deadlines {
+    /// No timers yet.
+    pub fn new() -> Rc<Self> {
+        Rc::new(Self::default())
+    }
+
+    /// A timer that is not armed.
+    pub fn timer(self: &Rc<Self>) -> Timer {
+        let mut slots = self.slots.borrow_mut();
+        let index = match slots.free.pop() {
+            Some(index) => index,
+            None => {
+                slots.at.push(NEVER);
+                slots.states.push(Slot::default());
+                u32::try_from(slots.at.len() - 1)
+                    .expect("fewer timers than file descriptors, because each belongs to one")
+            }
+        };
+        Timer { owner: Rc::clone(self), index }
+    }
+
+    /// Fires what is due at `now_ms`.
+    pub fn sweep(&self, now_ms: u64) {
+        self.fire(|at, _| at <= now_ms);
+    }
+
+    /// Fires every timer armed by [`Timer::arm_idle`]: the core drains.
+    pub fn fire_idle(&self) {
+        self.fire(|_, idle| idle);
+    }
+
+    fn fire(&self, due: impl Fn(u64, bool) -> bool) {
+        let mut wakers = Vec::new();
+        {
+            let slots = &mut *self.slots.borrow_mut();
+            for (at, state) in slots.at.iter_mut().zip(&mut slots.states) {
+                if *at != NEVER && due(*at, state.idle) {
+                    *at = NEVER;
+                    state.fired = true;
+                    wakers.extend(state.waker.take());
+                }
+            }
+        }
+        // Woken outside of the borrow: a waker may run code of the executor.
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Timer {
+    fn with<T>(&self, work: impl FnOnce(&mut u64, &mut Slot) -> T) -> T {
+        let slots = &mut *self.owner.slots.borrow_mut();
+        let index = self.index as usize;
+        let at = slots.at.get_mut(index).expect("a slot lives as long as its timer, because only drop frees it");
+        let state = slots.states.get_mut(index).expect("as above: both arrays have the same length");
+        work(at, state)
+    }
+
+    /// Fires at `at_ms` of the coarse monotonic clock; forgets an earlier firing.
+    pub fn arm(&self, at_ms: u64) {
+        self.with(|at, state| {
+            *at = at_ms;
+            state.fired = false;
+            state.idle = false;
+        });
+    }
+
+    /// As [`Timer::arm`], for a wait that a drain may end at once.
+    pub fn arm_idle(&self, at_ms: u64) {
+        self.arm(at_ms);
+        self.with(|_, state| state.idle = true);
+    }
+
+    /// Never fires until armed again.
+    pub fn disarm(&self) {
+        self.with(|at, state| {
+            *at = NEVER;
+            state.fired = false;
+            state.waker = None;
+        });
+    }
+
+    /// Fires now, whatever it was armed for: how a drain reaches a connection that waits.
+    pub fn fire_now(&self) {
+        let waker = self.with(|at, state| {
+            *at = NEVER;
+            state.fired = true;
+            state.waker.take()
+        });
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Ready once it has fired.
+    pub fn poll_fired(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.with(|_, state| {
+            if state.fired {
+                return Poll::Ready(());
+            }
+            match &state.waker {
+                Some(waker) if waker.will_wake(context.waker()) => {}
+                _ => state.waker = Some(context.waker().clone()),
+            }
+            Poll::Pending
+        })
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.disarm();
+        self.owner.slots.borrow_mut().free.push(self.index);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fired(timer: &Timer) -> bool {
+        timer.poll_fired(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn a_timer_fires_when_due_and_not_before() {
+        let deadlines = Deadlines::new();
+        let (early, late) = (deadlines.timer(), deadlines.timer());
+        early.arm(10);
+        late.arm(20);
+        deadlines.sweep(9);
+        assert!(!fired(&early));
+        deadlines.sweep(10);
+        assert!(fired(&early));
+        assert!(!fired(&late));
+        early.arm(30);
+        assert!(!fired(&early), "arming again forgets the firing");
+        late.fire_now();
+        assert!(fired(&late));
+        early.arm_idle(1_000);
+        late.arm(1_000);
+        deadlines.fire_idle();
+        assert!(fired(&early) && !fired(&late), "a drain ends idle waits only");
+    }
+
+    #[test]
+    fn a_dropped_timer_frees_its_slot_and_never_fires_for_the_next_owner() {
+        let deadlines = Deadlines::new();
+        let first = deadlines.timer();
+        first.arm(5);
+        let index = first.index;
+        drop(first);
+        let second = deadlines.timer();
+        assert_eq!(second.index, index);
+        deadlines.sweep(100);
+        assert!(!fired(&second));
+    }
+}

@@ -1,0 +1,190 @@
+//! Bytes read from a stream and not consumed yet. Holds a pooled buffer only while there are any.
+
+use std::io;
+
+use super::ready::Waited;
+use super::{Read, Stream, Timer};
+use crate::base::buf::BufferPool;
+use crate::base::clock;
+use crate::bounds;
+
+/// Unconsumed bytes of one connection. `bytes[start..]` are unread; invariant: `start <= bytes.len()`.
+pub struct Input {
+    bytes: Vec<u8>,
+    start: usize,
+    /// The last read filled the buffer, or none was made: trying comes before waiting.
+    eager: bool,
+    /// The last read filled its buffer: the next one is a large one.
+    large: bool,
+}
+
+/// How long to wait for bytes, and what else may end the wait.
+#[derive(Clone, Copy)]
+pub struct Wait<'a> {
+    pub timer: &'a Timer,
+    /// Coarse monotonic clock, milliseconds.
+    pub deadline_ms: u64,
+    /// The connection on whose behalf bytes are awaited: when its peer leaves, waiting ends.
+    pub watch: Option<&'a Stream>,
+    /// Between two requests: a drain may end the wait at once.
+    pub idle: bool,
+}
+
+/// What filling brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filled {
+    Bytes,
+    /// The peer ended its side.
+    End,
+}
+
+/// Why there are no bytes.
+#[derive(Debug)]
+pub enum ReadError {
+    Io(io::Error),
+    /// The deadline passed.
+    Expired,
+    /// The watched connection's peer has left.
+    WatchedGone,
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl Input {
+    /// Nothing read yet; the first fill tries before it waits.
+    pub const fn eager() -> Self {
+        Self { bytes: Vec::new(), start: 0, eager: true, large: false }
+    }
+
+    /// Nothing read yet; the first fill waits: for a peer that answers a question still to be asked.
+    pub const fn patient() -> Self {
+        Self { bytes: Vec::new(), start: 0, eager: false, large: false }
+    }
+
+    /// What is there.
+    pub fn unread(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    /// What is there, for decoding in place.
+    pub fn unread_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.start..).unwrap_or_default()
+    }
+
+    /// Marks `count` bytes as done with.
+    pub fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.bytes.len());
+        if self.start == self.bytes.len() {
+            self.bytes.clear();
+            self.start = 0;
+        }
+    }
+
+    /// Whether nothing is unread.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.bytes.len()
+    }
+
+    /// Gives the buffer back where nothing is unread.
+    pub fn release(&mut self, pool: &BufferPool) {
+        if self.is_empty() && self.bytes.capacity() > 0 {
+            self.start = 0;
+            pool.give(std::mem::take(&mut self.bytes));
+        }
+    }
+
+    /// Gives the buffer back whatever is in it.
+    pub fn discard(&mut self, pool: &BufferPool) {
+        self.consume(usize::MAX / 2);
+        self.release(pool);
+    }
+
+    /// Appends at least one byte, waiting for it without holding an empty buffer.
+    ///
+    /// # Errors
+    /// [`ReadError`]; what was unread stays unread.
+    pub async fn fill(&mut self, stream: &Stream, pool: &BufferPool, wait: Wait<'_>) -> Result<Filled, ReadError> {
+        loop {
+            if self.eager {
+                match self.try_fill(stream, pool)? {
+                    Read::Bytes(_) => return Ok(Filled::Bytes),
+                    Read::End => return Ok(Filled::End),
+                    Read::NotReady => self.eager = false,
+                }
+            }
+            self.release(pool);
+            wait.readable(stream).await?;
+            self.eager = true;
+        }
+    }
+
+    /// Appends what is there at the moment.
+    ///
+    /// # Errors
+    /// Those of [`Stream::try_read`].
+    pub fn try_fill(&mut self, stream: &Stream, pool: &BufferPool) -> io::Result<Read> {
+        self.make_room(pool);
+        let read = stream.try_read(&mut self.bytes, pool)?;
+        // A full buffer means that more is likely there (on TLS: perhaps decrypted already).
+        self.eager = self.bytes.len() == self.bytes.capacity();
+        self.large |= self.eager;
+        Ok(read)
+    }
+
+    fn make_room(&mut self, pool: &BufferPool) {
+        if self.is_empty() && self.large && self.bytes.capacity() < bounds::BUFFER_BYTES_LARGE {
+            self.release(pool);
+        }
+        if self.bytes.capacity() == 0 {
+            self.bytes = if self.large { pool.large() } else { pool.small() };
+            return;
+        }
+        if self.bytes.len() < self.bytes.capacity() {
+            return;
+        }
+        if self.start > 0 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+            return;
+        }
+        let mut larger = pool.large();
+        if larger.capacity() <= self.bytes.len() {
+            larger.reserve(self.bytes.len() + bounds::BUFFER_BYTES);
+        }
+        larger.extend_from_slice(&self.bytes);
+        pool.give(std::mem::replace(&mut self.bytes, larger));
+    }
+}
+
+impl Wait<'_> {
+    /// Waits for the stream to be readable.
+    async fn readable(self, stream: &Stream) -> Result<(), ReadError> {
+        loop {
+            let now = clock::now_ms();
+            if now >= self.deadline_ms {
+                return Err(ReadError::Expired);
+            }
+            let look = if self.watch.is_some() { now + bounds::CLIENT_CHECK_MS } else { u64::MAX - 1 };
+            if self.idle {
+                self.timer.arm_idle(self.deadline_ms);
+            } else {
+                self.timer.arm(self.deadline_ms.min(look));
+            }
+            let waited = stream.readable(self.timer).await;
+            self.timer.disarm();
+            if waited? == Waited::Ready {
+                return Ok(());
+            }
+            if self.idle {
+                return Err(ReadError::Expired);
+            }
+            if self.watch.is_some_and(|client| client.socket().peer_closed()) {
+                return Err(ReadError::WatchedGone);
+            }
+        }
+    }
+}

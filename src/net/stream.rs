@@ -1,0 +1,308 @@
+//! A byte stream to a peer: plain TCP, or TLS over it. Both directions may be used at once through `&self`.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+
+use super::ready::Waited;
+use super::{Socket, Timer};
+use crate::base::buf::BufferPool;
+use crate::base::clock;
+use crate::tls::failure::TlsFailure;
+use crate::tls::records::{PlainRead, Records};
+
+/// Plain or TLS.
+pub enum Stream {
+    Plain(Socket),
+    Tls(Box<TlsStream>),
+}
+
+/// TLS over a socket. The records are borrowed only between awaits.
+pub struct TlsStream {
+    socket: Socket,
+    records: RefCell<Records>,
+}
+
+/// What a non-blocking read found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// So many bytes were appended to the buffer.
+    Bytes(usize),
+    /// The peer has ended its side, properly as far as the transport can tell.
+    End,
+    /// Nothing at the moment.
+    NotReady,
+}
+
+/// Why writing stopped.
+#[derive(Debug)]
+pub enum WriteError {
+    /// The connection broke before any of these bytes was taken.
+    Untouched(io::Error),
+    /// The connection broke; some of the bytes may have reached the peer.
+    Broken(io::Error),
+    /// The peer took nothing for the whole time-out.
+    Expired,
+}
+
+/// Why a TLS handshake failed.
+#[derive(Debug)]
+pub enum HandshakeError {
+    Io(io::Error),
+    Tls(TlsFailure),
+    /// The peer closed in the middle.
+    Closed,
+    Expired,
+}
+
+impl Stream {
+    /// A TLS stream whose handshake is over, or about to be made by [`Stream::handshake`].
+    pub fn tls(socket: Socket, records: Records) -> Self {
+        Self::Tls(Box::new(TlsStream { socket, records: RefCell::new(records) }))
+    }
+
+    /// The socket under it.
+    pub fn socket(&self) -> &Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => &tls.socket,
+        }
+    }
+
+    /// Whether the bytes are encrypted on the wire.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Appends what is there to `buffer`, at most its free room.
+    ///
+    /// # Errors
+    /// Of the socket, or `InvalidData` for a TLS record that is not one.
+    pub fn try_read(&self, buffer: &mut Vec<u8>, pool: &BufferPool) -> io::Result<Read> {
+        match self {
+            Self::Plain(socket) => socket.try_read(buffer),
+            Self::Tls(tls) => tls.try_read(buffer, pool),
+        }
+    }
+
+    /// Waits until [`Stream::try_read`] has something to say, or the timer fires.
+    ///
+    /// # Errors
+    /// Those of the poll operation.
+    pub async fn readable(&self, timer: &Timer) -> io::Result<Waited> {
+        self.socket().readable(timer).await
+    }
+
+    /// Sends all parts and, on TLS, everything still held back; each wait for room is bounded by `timeout_ms`.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn write_all(&self, parts: &mut [IoSlice<'_>], timer: &Timer, timeout_ms: u64) -> Result<(), WriteError> {
+        match self {
+            Self::Plain(socket) => write_plain(socket, parts, timer, timeout_ms).await,
+            Self::Tls(tls) => {
+                tls.records.borrow_mut().write(parts);
+                tls.flush(timer, timeout_ms).await
+            }
+        }
+    }
+
+    /// Server side of the handshake, bounded by the timer as it is armed.
+    ///
+    /// # Errors
+    /// [`HandshakeError`]; an alert was sent where there is one.
+    pub async fn handshake(&self, timer: &Timer, pool: &BufferPool) -> Result<(), HandshakeError> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Tls(tls) => tls.handshake(timer, pool).await,
+        }
+    }
+
+    /// Whether the TLS session is a resumed one.
+    pub fn resumed(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.records.borrow().resumed() == Some(true))
+    }
+
+    /// Says goodbye (close_notify on TLS) and sends FIN. Best effort: the peer may be gone.
+    pub fn shutdown(&self) {
+        if let Self::Tls(tls) = self {
+            tls.records.borrow_mut().close_notify();
+            let _ = tls.try_flush();
+        }
+        self.socket().shutdown_write();
+    }
+
+    /// Ends both directions at once: whoever waits on the stream wakes.
+    pub fn abort(&self) {
+        self.socket().shutdown_both();
+    }
+
+    /// Whether an idle pooled connection may carry another request.
+    pub fn is_quiet(&self, pool: &BufferPool) -> bool {
+        match self {
+            Self::Plain(socket) => socket.is_quiet(),
+            // A session ticket may come at any time: it is taken; anything else means the connection is spent.
+            Self::Tls(tls) => {
+                tls.socket.is_quiet() || {
+                    let mut buffer = pool.small();
+                    let quiet = matches!(tls.try_read(&mut buffer, pool), Ok(Read::NotReady));
+                    pool.give(buffer);
+                    quiet
+                }
+            }
+        }
+    }
+}
+
+async fn write_plain(
+    socket: &Socket,
+    mut parts: &mut [IoSlice<'_>],
+    timer: &Timer,
+    timeout_ms: u64,
+) -> Result<(), WriteError> {
+    IoSlice::advance_slices(&mut parts, 0);
+    let mut touched = false;
+    while !parts.is_empty() {
+        match socket.try_write(parts) {
+            Ok(Some(count)) => {
+                touched = true;
+                IoSlice::advance_slices(&mut parts, count);
+            }
+            Ok(None) => wait_for_room(socket, timer, timeout_ms).await?,
+            Err(error) if touched => return Err(WriteError::Broken(error)),
+            Err(error) => return Err(WriteError::Untouched(error)),
+        }
+    }
+    Ok(())
+}
+
+async fn wait_for_room(socket: &Socket, timer: &Timer, timeout_ms: u64) -> Result<(), WriteError> {
+    timer.arm(clock::now_ms() + timeout_ms);
+    let waited = socket.writable(timer).await;
+    timer.disarm();
+    match waited {
+        Ok(Waited::Ready) => Ok(()),
+        Ok(Waited::Expired) => Err(WriteError::Expired),
+        Err(error) => Err(WriteError::Broken(error)),
+    }
+}
+
+impl TlsStream {
+    fn try_read(&self, buffer: &mut Vec<u8>, pool: &BufferPool) -> io::Result<Read> {
+        let mut records = self.records.borrow_mut();
+        match records.read_into(buffer) {
+            PlainRead::Data(count) => return Ok(Read::Bytes(count)),
+            PlainRead::Closed => return Ok(Read::End),
+            PlainRead::Empty => {}
+        }
+        let mut ciphertext = pool.large();
+        let outcome = self.read_records(&mut records, &mut ciphertext, buffer);
+        pool.give(ciphertext);
+        outcome
+    }
+
+    fn read_records(&self, records: &mut Records, ciphertext: &mut Vec<u8>, buffer: &mut Vec<u8>) -> io::Result<Read> {
+        loop {
+            ciphertext.clear();
+            match self.socket.try_read(ciphertext)? {
+                Read::NotReady => return Ok(Read::NotReady),
+                // No close_notify came before it: the end may be an attacker's (RFC 8446 §6.1).
+                Read::End => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Read::Bytes(_) => {}
+            }
+            let fed = records.feed(ciphertext);
+            if records.wants_write() {
+                // An alert or a key update; where it does not fit now it goes out with the next write.
+                let _ = flush_records(&self.socket, records);
+            }
+            if let Err(failure) = fed {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, failure.name()));
+            }
+            match records.read_into(buffer) {
+                PlainRead::Data(count) => return Ok(Read::Bytes(count)),
+                PlainRead::Closed => return Ok(Read::End),
+                PlainRead::Empty => {}
+            }
+        }
+    }
+
+    fn try_flush(&self) -> io::Result<bool> {
+        flush_records(&self.socket, &mut self.records.borrow_mut())
+    }
+
+    async fn flush(&self, timer: &Timer, timeout_ms: u64) -> Result<(), WriteError> {
+        while !self.try_flush().map_err(WriteError::Broken)? {
+            wait_for_room(&self.socket, timer, timeout_ms).await?;
+        }
+        Ok(())
+    }
+
+    async fn handshake(&self, timer: &Timer, pool: &BufferPool) -> Result<(), HandshakeError> {
+        loop {
+            if !self.try_flush().map_err(HandshakeError::Io)? {
+                expire(self.socket.writable(timer).await)?;
+                continue;
+            }
+            if !self.records.borrow().is_handshaking() {
+                return Ok(());
+            }
+            expire(self.socket.readable(timer).await)?;
+            let mut ciphertext = pool.small();
+            let step = self.handshake_step(&mut ciphertext);
+            pool.give(ciphertext);
+            step?;
+        }
+    }
+
+    fn handshake_step(&self, ciphertext: &mut Vec<u8>) -> Result<(), HandshakeError> {
+        match self.socket.try_read(ciphertext).map_err(HandshakeError::Io)? {
+            Read::NotReady => Ok(()),
+            Read::End => Err(HandshakeError::Closed),
+            Read::Bytes(_) => {
+                let fed = self.records.borrow_mut().feed(ciphertext);
+                fed.map_err(|failure| {
+                    let _ = self.try_flush();
+                    HandshakeError::Tls(failure)
+                })
+            }
+        }
+    }
+}
+
+fn expire(waited: io::Result<Waited>) -> Result<(), HandshakeError> {
+    match waited {
+        Ok(Waited::Ready) => Ok(()),
+        Ok(Waited::Expired) => Err(HandshakeError::Expired),
+        Err(error) => Err(HandshakeError::Io(error)),
+    }
+}
+
+/// Sends pending records; `false` = the socket has no room for the rest.
+fn flush_records(socket: &Socket, records: &mut Records) -> io::Result<bool> {
+    while records.wants_write() {
+        match records.write_to(&mut Direct { socket }) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// Lets rustls write its records straight into the socket, without a copy of ours between.
+struct Direct<'a> {
+    socket: &'a Socket,
+}
+
+impl io::Write for Direct<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.socket.try_write(parts)?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! What one core has at hand for every exchange: buffers, deadlines, pools, counters, the service in force.
+//!
+//! Belongs to one thread. Nothing in it is shared with another core but through the counters and the log queue.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::service::Service;
+use crate::base::buf::BufferPool;
+use crate::base::clock;
+use crate::base::rand::Random;
+use crate::bounds;
+use crate::http::{RequestHead, ResponseHead};
+use crate::log::CoreLog;
+use crate::net::Deadlines;
+use crate::stats::CoreStats;
+use crate::upstream::{Pools, Target};
+
+/// One core's means.
+pub struct Core {
+    /// Number of the CPU core, for the log.
+    pub number: u16,
+    pub buffers: Rc<BufferPool>,
+    pub deadlines: Rc<Deadlines>,
+    pub pools: Pools,
+    pub stats: Arc<CoreStats>,
+    pub log: CoreLog,
+    pub random: Random,
+    /// No new connection, and each response says that the connection closes.
+    pub draining: Cell<bool>,
+    service: RefCell<Rc<CoreService>>,
+    request_heads: RefCell<Vec<RequestHead>>,
+    response_heads: RefCell<Vec<ResponseHead>>,
+    date: RefCell<(u64, [u8; DATE_BYTES])>,
+}
+
+/// Bytes of an IMF-fixdate (RFC 9110 §5.6.7).
+pub const DATE_BYTES: usize = 29;
+/// Heads kept for reuse; more are freed.
+const HEADS_FREE_MAX: usize = 128;
+
+/// The service as this core sees it: the shared part and its own balance.
+pub struct CoreService {
+    pub shared: Arc<Service>,
+    /// Parallel to `shared.upstreams`.
+    pub targets: Vec<Target>,
+}
+
+impl Core {
+    /// A core's means, serving `service`.
+    pub fn new(number: u16, service: Arc<Service>, stats: Arc<CoreStats>, log: CoreLog) -> Self {
+        let pools = Pools::default();
+        let service = RefCell::new(Rc::new(CoreService::new(service, &pools)));
+        Self {
+            number,
+            buffers: BufferPool::new(),
+            deadlines: Deadlines::new(),
+            pools,
+            stats,
+            log,
+            random: Random::from_os(),
+            draining: Cell::new(false),
+            service,
+            request_heads: RefCell::default(),
+            response_heads: RefCell::default(),
+            date: RefCell::new((0, [b' '; DATE_BYTES])),
+        }
+    }
+
+    /// The service in force: an exchange takes it once and keeps it to its end.
+    pub fn service(&self) -> Rc<CoreService> {
+        Rc::clone(&self.service.borrow())
+    }
+
+    /// New exchanges use `service` from now on; running ones finish on theirs.
+    pub fn adopt(&self, service: Arc<Service>) {
+        let adopted = Rc::new(CoreService::new(service, &self.pools));
+        let former = self.service.replace(adopted);
+        drop(former);
+    }
+
+    /// An empty request head with memory of an earlier one.
+    pub fn take_request_head(&self) -> RequestHead {
+        self.request_heads.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes a request head back.
+    pub fn give_request_head(&self, mut head: RequestHead) {
+        head.clear();
+        let mut free = self.request_heads.borrow_mut();
+        if free.len() < HEADS_FREE_MAX && head.bytes.capacity() <= bounds::HEAD_BYTES_DEFAULT {
+            free.push(head);
+        }
+    }
+
+    /// An empty response head with memory of an earlier one.
+    pub fn take_response_head(&self) -> ResponseHead {
+        self.response_heads.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes a response head back.
+    pub fn give_response_head(&self, mut head: ResponseHead) {
+        head.clear();
+        let mut free = self.response_heads.borrow_mut();
+        if free.len() < HEADS_FREE_MAX && head.bytes.capacity() <= bounds::HEAD_BYTES_DEFAULT {
+            free.push(head);
+        }
+    }
+
+    /// The value of a Date field now; rendered once per second.
+    pub fn date(&self) -> [u8; DATE_BYTES] {
+        let second = clock::unix_ms() / 1_000;
+        let mut date = self.date.borrow_mut();
+        if date.0 != second {
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(second);
+            let text = httpdate::fmt_http_date(time);
+            if let Ok(bytes) = text.as_bytes().try_into() {
+                *date = (second, bytes);
+            }
+        }
+        date.1
+    }
+}
+
+impl CoreService {
+    fn new(shared: Arc<Service>, pools: &Pools) -> Self {
+        let targets = shared.upstreams.iter().map(|options| Target::new(options, pools)).collect();
+        Self { shared, targets }
+    }
+}

@@ -1,0 +1,354 @@
+//! Deliver: the reply goes out to the client, while the rest of the request may still go up.
+
+use std::io::IoSlice;
+use std::rc::Rc;
+
+use super::core::{Core, CoreService};
+use super::exchange::{Client, Exchange};
+use super::failure::{CLIENT_CLOSED_REQUEST, Failure};
+use super::fetch::{Answered, Reply, Upload, drive, give_back};
+use super::headers::{self, ResponseParts};
+use super::transfer::{Sink, Source, TransferError, transfer};
+use crate::base::clock;
+use crate::bounds;
+use crate::h1::{BodyDecoder, BodyEncoder, BodyLength};
+use crate::http::Method;
+use crate::net::stream::WriteError;
+use crate::net::{Filled, Input, ReadError, Stream, Timer, Wait};
+use crate::stats::{Counter, Gauge, Reason};
+
+/// What becomes of the client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The next request may come.
+    KeepAlive,
+    /// It is closed; `linger` = the client may still be sending, and a reset would destroy our last words.
+    Close { linger: bool },
+}
+
+/// Sends the reply.
+pub async fn deliver(
+    core: &Core,
+    service: &CoreService,
+    client: &mut Client<'_>,
+    exchange: &mut Exchange,
+    reply: Reply<'_>,
+) -> Next {
+    let next = match reply {
+        Reply::Failed(failure) => fail(core, client, exchange, failure).await,
+        Reply::Answered(answered) => answer(core, service, client, exchange, *answered).await,
+        Reply::Switched(answered) => tunnel(core, service, client, exchange, *answered).await,
+    };
+    exchange.upstream_ended_us.get_or_insert_with(clock::now_us);
+    next
+}
+
+/// Sends a failure's response, unless nobody is there to get it.
+async fn fail(core: &Core, client: &mut Client<'_>, exchange: &mut Exchange, failure: Failure) -> Next {
+    exchange.failure = Some(failure);
+    exchange.status = failure.answer().status;
+    if failure.is_silent() {
+        return Next::Close { linger: false };
+    }
+    let drainable = drainable_bytes(client);
+    let keep_alive = client.framing.keep_alive && !core.draining.get() && drainable.is_some();
+    let mut out = core.buffers.small();
+    let before = out.len();
+    let without_body = client.head.method == Method::Head;
+    headers::write_failure(
+        &mut out,
+        failure,
+        &exchange.request_id,
+        &core.date(),
+        client.head.version,
+        keep_alive,
+        without_body,
+    );
+    exchange.first_byte();
+    client.progress.response_begun.set(true);
+    exchange.bytes_sent += (out.len() - before) as u64;
+    let sent = client.stream.write_all(&mut [IoSlice::new(&out)], client.timer, client.send_ms).await;
+    core.buffers.give(out);
+    if sent.is_err() {
+        return Next::Close { linger: false };
+    }
+    if keep_alive && drain(core, client).await { Next::KeepAlive } else { Next::Close { linger: true } }
+}
+
+/// How much body is still to come, where it is worth waiting for: a small one of known length that is on its way.
+fn drainable_bytes(client: &Client<'_>) -> Option<u64> {
+    if client.framing.expect_continue && client.body.as_ref().is_some_and(|b| b.input.is_empty()) {
+        return None;
+    }
+    match (client.framing.body, &client.body) {
+        (BodyLength::None, _) => Some(0),
+        (BodyLength::Length(length), Some(_)) if length <= bounds::DRAIN_BYTES_MAX as u64 => Some(length),
+        _ => None,
+    }
+}
+
+/// Reads and forgets an unread body, so that its bytes never become somebody's request.
+async fn drain(core: &Core, client: &mut Client<'_>) -> bool {
+    let Some(body) = &mut client.body else { return client.progress.body_read.get() };
+    let deadline_ms = clock::now_ms() + bounds::DRAIN_MS_MAX;
+    while !body.decoder.is_done() {
+        if body.input.is_empty() {
+            let wait = Wait { timer: client.timer, deadline_ms, watch: None, idle: false };
+            if !matches!(body.input.fill(client.stream, &core.buffers, wait).await, Ok(Filled::Bytes)) {
+                return false;
+            }
+        }
+        let Ok(decoded) = body.decoder.decode(body.input.unread_mut()) else { return false };
+        body.input.consume(decoded.consumed);
+    }
+    client.progress.body_read.set(true);
+    true
+}
+
+/// How the body is framed towards the client, given how it comes.
+fn towards_client(client: &Client<'_>, body: BodyLength) -> BodyLength {
+    match body {
+        BodyLength::Chunked | BodyLength::UntilClose if client.is_modern() => BodyLength::Chunked,
+        BodyLength::Chunked | BodyLength::UntilClose => BodyLength::UntilClose,
+        known => known,
+    }
+}
+
+async fn answer(
+    core: &Core,
+    service: &CoreService,
+    client: &mut Client<'_>,
+    exchange: &mut Exchange,
+    mut answered: Answered<'_>,
+) -> Next {
+    let body = towards_client(client, answered.framing.body);
+    // A client that is still sending its body has no use for a connection that we stop reading from.
+    let keep_alive = client.framing.keep_alive
+        && !core.draining.get()
+        && body != BodyLength::UntilClose
+        && matches!(answered.upload, Upload::Done);
+    let mut pending = core.buffers.small();
+    write_head(core, service, client, exchange, &answered, &mut pending, body, keep_alive);
+    exchange.status = answered.head.status;
+    exchange.first_byte();
+    client.progress.response_begun.set(true);
+    let mut decoder = BodyDecoder::new(answered.framing.body);
+    let mut sink = sink(client, &mut pending, BodyEncoder::new(body));
+    let outcome = copy(core, client, &mut answered, &mut decoder, &mut sink).await;
+    let (sent, touched) = (sink.sent, sink.touched);
+    core.buffers.give(pending);
+    exchange.bytes_sent += sent;
+    exchange.upstream_ended_us = Some(clock::now_us());
+    match outcome {
+        Ok(()) => {
+            let reusable = answered.framing.keep_alive && matches!(answered.upload, Upload::Done) && decoder.is_done();
+            let Answered { connection, head, .. } = answered;
+            core.give_response_head(head);
+            if reusable {
+                give_back(core, &core.pools, connection);
+            }
+            if keep_alive { Next::KeepAlive } else { Next::Close { linger: !client.progress.body_read.get() } }
+        }
+        Err(failure) if !touched && !failure.is_silent() => {
+            // Not a byte went out: the client can still be told properly.
+            drop(answered);
+            exchange.first_byte_us = None;
+            fail(core, client, exchange, failure).await
+        }
+        Err(failure) => {
+            broken(client, exchange, failure, body);
+            Next::Close { linger: false }
+        }
+    }
+}
+
+/// Marks a response that ended early, so that the client cannot take it for a whole one.
+fn broken(client: &Client<'_>, exchange: &mut Exchange, failure: Failure, body: BodyLength) {
+    exchange.failure = Some(failure);
+    if failure.is_silent() {
+        exchange.status = CLIENT_CLOSED_REQUEST;
+    }
+    // Chunked lacks its last chunk, a length its bytes; only the end of the connection could be mistaken for the end.
+    if body == BodyLength::UntilClose {
+        client.stream.socket().reset_on_close();
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call, named parts of one head")]
+fn write_head(
+    core: &Core,
+    service: &CoreService,
+    client: &Client<'_>,
+    exchange: &Exchange,
+    answered: &Answered<'_>,
+    out: &mut Vec<u8>,
+    body: BodyLength,
+    keep_alive: bool,
+) {
+    let parts = ResponseParts {
+        head: &answered.head,
+        edits: &answered.route.response,
+        via: service.shared.via.as_bytes(),
+        request_id: &exchange.request_id,
+        body,
+        bodiless: client.head.method == Method::Head || answered.head.status == 304,
+        client_version: client.head.version,
+        keep_alive,
+        upgrade: answered.head.status == 101,
+        date: core.date(),
+    };
+    headers::write_response(out, &parts);
+}
+
+fn sink<'a>(client: &Client<'a>, pending: &'a mut Vec<u8>, encoder: BodyEncoder) -> Sink<'a> {
+    Sink {
+        stream: client.stream,
+        pending,
+        encoder,
+        timer: client.timer,
+        timeout_ms: client.send_ms,
+        sent: 0,
+        touched: false,
+    }
+}
+
+/// The response body goes down, what is left of the request body goes up.
+async fn copy(
+    core: &Core,
+    client: &Client<'_>,
+    answered: &mut Answered<'_>,
+    decoder: &mut BodyDecoder,
+    sink: &mut Sink<'_>,
+) -> Result<(), Failure> {
+    let Answered { connection, upload, route, .. } = answered;
+    let mut source = Source {
+        stream: &connection.stream,
+        input: &mut connection.input,
+        decoder,
+        timer: client.timer,
+        timeout_ms: route.read_ms,
+        watch: Some(client.stream),
+        allowance: u64::MAX,
+    };
+    let outcome = match upload {
+        Upload::Going(_) => drive(upload, transfer(&mut source, sink, &core.buffers)).await?,
+        _ => transfer(&mut source, sink, &core.buffers).await,
+    };
+    core.stats.add(Counter::UpstreamBytesReceived, sink.sent);
+    outcome.map_err(|error| match error {
+        TransferError::Source(ReadError::Expired) => Reason::UpstreamReadTimeout.into(),
+        TransferError::Source(ReadError::WatchedGone) => Reason::ClientGone.into(),
+        TransferError::Source(ReadError::Io(_)) => Reason::UpstreamReset.into(),
+        TransferError::Truncated | TransferError::TooLarge => Reason::UpstreamTruncated.into(),
+        TransferError::Malformed(reject) => {
+            Failure { reason: Reason::UpstreamBadResponse, detail: Some(reject.name()) }
+        }
+        TransferError::Sink(WriteError::Expired) => Reason::SendTimeout.into(),
+        TransferError::Sink(_) => Reason::ClientGone.into(),
+    })
+}
+
+/// `101`: the head goes out, then bytes go both ways until both sides have ended.
+async fn tunnel(
+    core: &Core,
+    service: &CoreService,
+    client: &mut Client<'_>,
+    exchange: &mut Exchange,
+    mut answered: Answered<'_>,
+) -> Next {
+    let Some(body) = client.body.take() else { return fail(core, client, exchange, Reason::Internal.into()).await };
+    let mut pending = core.buffers.small();
+    write_head(core, service, client, exchange, &answered, &mut pending, BodyLength::None, true);
+    exchange.status = 101;
+    exchange.first_byte();
+    client.progress.response_begun.set(true);
+    client.progress.body_read.set(true);
+    core.stats.inc(Counter::Tunnels);
+    core.stats.gauge(Gauge::TunnelsOpen, 1);
+    let timer = core.deadlines.timer();
+    let upstream = Rc::clone(&answered.connection.stream);
+    let mut nothing = core.buffers.small();
+    let up = one_way(core, client.stream, body.input, &upstream, &mut nothing, &timer, client.send_ms);
+    let down = one_way(
+        core,
+        &upstream,
+        &mut answered.connection.input,
+        client.stream,
+        &mut pending,
+        client.timer,
+        client.send_ms,
+    );
+    let (down, up) = both(down, up).await;
+    core.stats.gauge(Gauge::TunnelsOpen, -1);
+    core.buffers.give(pending);
+    core.buffers.give(nothing);
+    exchange.bytes_sent += down;
+    client.progress.body_bytes.set(up);
+    Next::Close { linger: false }
+}
+
+/// Copies raw bytes until the source ends, then ends the sink. Returns how many.
+async fn one_way(
+    core: &Core,
+    from: &Stream,
+    input: &mut Input,
+    to: &Stream,
+    pending: &mut Vec<u8>,
+    timer: &Timer,
+    send_ms: u64,
+) -> u64 {
+    let mut decoder = BodyDecoder::new(BodyLength::UntilClose);
+    let mut source = Source {
+        stream: from,
+        input,
+        decoder: &mut decoder,
+        timer,
+        timeout_ms: bounds::TUNNEL_IDLE_MS,
+        watch: None,
+        allowance: u64::MAX,
+    };
+    let mut sink = Sink {
+        stream: to,
+        pending,
+        encoder: BodyEncoder::UntilClose,
+        timer,
+        timeout_ms: send_ms,
+        sent: 0,
+        touched: false,
+    };
+    let outcome = transfer(&mut source, &mut sink, &core.buffers).await;
+    let sent = sink.sent;
+    to.shutdown();
+    if outcome.is_err() {
+        // Broken, not ended: the other way is of no use either, and its waiting must end.
+        from.abort();
+        to.abort();
+    }
+    sent
+}
+
+/// Waits for both.
+async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> (A, B) {
+    let (mut first, mut second) = (std::pin::pin!(first), std::pin::pin!(second));
+    let (mut a, mut b) = (None, None);
+    std::future::poll_fn(|context| {
+        if a.is_none()
+            && let std::task::Poll::Ready(done) = first.as_mut().poll(context)
+        {
+            a = Some(done);
+        }
+        if b.is_none()
+            && let std::task::Poll::Ready(done) = second.as_mut().poll(context)
+        {
+            b = Some(done);
+        }
+        match (a.take(), b.take()) {
+            (Some(x), Some(y)) => std::task::Poll::Ready((x, y)),
+            (x, y) => {
+                (a, b) = (x, y);
+                std::task::Poll::Pending
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,172 @@
+//! One exchange: the client's side of it, its clock, and what the log will say.
+
+use std::cell::Cell;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use super::core::Core;
+use super::failure::Failure;
+use super::service::Service;
+use crate::base::clock;
+use crate::h1::{BodyDecoder, RequestFraming};
+use crate::http::{FieldId, RequestHead, Version};
+use crate::net::{Input, Stream, Timer};
+
+/// The other end of a downstream connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// Who speaks: the socket's peer, or whom the PROXY protocol names.
+    pub address: SocketAddr,
+    pub tls: bool,
+}
+
+/// The client's side of one exchange, as the connection hands it over.
+pub struct Client<'a> {
+    pub stream: &'a Stream,
+    pub head: &'a RequestHead,
+    pub framing: RequestFraming,
+    pub peer: Peer,
+    pub timer: &'a Timer,
+    pub body_ms: u64,
+    pub send_ms: u64,
+    /// The body, until a step takes it.
+    pub body: Option<RequestBody<'a>>,
+    pub progress: &'a Progress,
+    /// When the first byte of the request was there, microseconds.
+    pub started_us: u64,
+}
+
+/// Where the body of a request comes from.
+pub struct RequestBody<'a> {
+    pub input: &'a mut Input,
+    pub decoder: BodyDecoder,
+}
+
+/// What both directions of an exchange know of each other. Lives as long as the exchange.
+#[derive(Default)]
+pub struct Progress {
+    /// The whole request body was read.
+    pub body_read: Cell<bool>,
+    /// A byte of the final response went out: too late for `100 Continue`.
+    pub response_begun: Cell<bool>,
+    /// The upstream asked for the body (only where the expectation is forwarded).
+    pub body_wanted: Cell<bool>,
+    pub body_bytes: Cell<u64>,
+}
+
+/// Bytes of the longest request id that is taken over.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// What identifies an exchange in logs, in fields and in error bodies: visible ASCII without quotes or backslashes.
+#[derive(Clone, Copy)]
+pub struct RequestId {
+    bytes: [u8; REQUEST_ID_BYTES_MAX],
+    len: usize,
+}
+
+impl RequestId {
+    /// The id a trusted peer sent, or a new one of 128 random bits in hex.
+    pub fn of(head: &RequestHead, trusted: bool, core: &Core) -> Self {
+        let given = if trusted { head.find(FieldId::XRequestId) } else { None };
+        given.and_then(Self::taken_over).unwrap_or_else(|| Self::made(core))
+    }
+
+    fn taken_over(given: &[u8]) -> Option<Self> {
+        let fits = (1..=REQUEST_ID_BYTES_MAX).contains(&given.len());
+        if !fits || !given.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\')) {
+            return None;
+        }
+        let mut bytes = [0; REQUEST_ID_BYTES_MAX];
+        bytes.get_mut(..given.len())?.copy_from_slice(given);
+        Some(Self { bytes, len: given.len() })
+    }
+
+    fn made(core: &Core) -> Self {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut bytes = [0; REQUEST_ID_BYTES_MAX];
+        for half in bytes[..32].chunks_exact_mut(16) {
+            let mut random = core.random.next_u64();
+            for digit in half {
+                *digit = HEX[(random & 15) as usize];
+                random >>= 4;
+            }
+        }
+        Self { bytes, len: 32 }
+    }
+
+    /// Its text.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// What is known of an exchange while it runs; becomes its log line and its counters.
+pub struct Exchange {
+    pub request_id: RequestId,
+    /// Whether the peer's word about the client is believed.
+    pub trusted: bool,
+    pub started_us: u64,
+    pub upstream_started_us: Option<u64>,
+    pub upstream_ended_us: Option<u64>,
+    pub first_byte_us: Option<u64>,
+    /// Status sent, or 499; 0 until it is known.
+    pub status: u16,
+    /// Body bytes sent to the client, framing not counted.
+    pub bytes_sent: u64,
+    pub failure: Option<Failure>,
+    pub route: Option<Arc<str>>,
+    pub upstream: Option<Arc<str>>,
+    pub endpoint: Option<SocketAddr>,
+}
+
+impl Exchange {
+    /// The exchange as it begins.
+    pub fn begin(core: &Core, service: &Service, client: &Client<'_>) -> Self {
+        let trusted = service.trusts(client.peer.address.ip());
+        Self::bare(RequestId::of(client.head, trusted, core), trusted, client.started_us)
+    }
+
+    /// An exchange whose request was never understood.
+    pub fn bare(request_id: RequestId, trusted: bool, started_us: u64) -> Self {
+        Self {
+            request_id,
+            trusted,
+            started_us,
+            upstream_started_us: None,
+            upstream_ended_us: None,
+            first_byte_us: None,
+            status: 0,
+            bytes_sent: 0,
+            failure: None,
+            route: None,
+            upstream: None,
+            endpoint: None,
+        }
+    }
+
+    /// Notes the moment of the first byte of the response, once.
+    pub fn first_byte(&mut self) {
+        if self.first_byte_us.is_none() {
+            self.first_byte_us = Some(clock::now_us());
+        }
+    }
+}
+
+impl Peer {
+    /// The client's address without an IPv4-in-IPv6 wrapping.
+    pub fn ip(&self) -> IpAddr {
+        self.address.ip().to_canonical()
+    }
+
+    /// The scheme the client used.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+}
+
+impl Client<'_> {
+    /// Whether the client understands chunked bodies and interim responses.
+    pub fn is_modern(&self) -> bool {
+        self.head.version == Version::Http11
+    }
+}

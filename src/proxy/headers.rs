@@ -1,0 +1,355 @@
+//! Heads on their way through: what is stripped, kept, set (RFC 9110 §7.6, RFC 7239). Pure: heads in, bytes out.
+//!
+//! Framing fields are always written anew from the verdict of `h1::framing`, never copied. What the gateway sets itself
+//! is written after the copying, so no Connection field of a peer can remove it.
+
+use std::io::Write as _;
+use std::net::IpAddr;
+
+use super::exchange::{Peer, RequestId};
+use super::route::{Edits, Route};
+use super::service::{ForwardedPolicy, Service};
+use crate::h1::{self, BodyLength, connection_tokens};
+use crate::http::head::FieldRef;
+use crate::http::{FieldId, RequestHead, ResponseHead, Version};
+
+/// What a request head for an upstream is made of.
+pub struct RequestParts<'a> {
+    pub service: &'a Service,
+    pub route: &'a Route,
+    pub head: &'a RequestHead,
+    pub peer: &'a Peer,
+    pub trusted: bool,
+    pub request_id: &'a RequestId,
+    /// Host sent, unless the route sets one.
+    pub host: &'a [u8],
+    pub body: BodyLength,
+    pub forward_expect: bool,
+    pub upgrade: bool,
+}
+
+/// Appends the head of the upstream request, empty line included.
+pub fn write_request(out: &mut Vec<u8>, parts: &RequestParts<'_>) {
+    out.extend_from_slice(parts.head.method_text());
+    out.push(b' ');
+    write_target(out, parts.route, parts.head);
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    if !parts.route.request.sets(b"host") {
+        write_field(out, b"Host", parts.host);
+    }
+    copy_fields(out, parts.head.fields(), &parts.route.request, |id| !belongs_to_gateway(id));
+    write_client(out, parts);
+    write_framing(out, parts.body);
+    if parts.forward_expect {
+        write_field(out, b"Expect", b"100-continue");
+    }
+    write_connection(out, parts);
+    out.extend_from_slice(b"Via: 1.1 ");
+    out.extend_from_slice(parts.service.via.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    write_field(out, b"X-Request-Id", parts.request_id.as_bytes());
+    write_brought(out, &parts.route.request);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_target(out: &mut Vec<u8>, route: &Route, head: &RequestHead) {
+    let target = h1::target_parts(head);
+    match &route.rewrite {
+        Some(rewrite) => rewrite.apply(target.path, out),
+        None => out.extend_from_slice(target.path),
+    }
+    if let Some(query) = target.query {
+        out.push(b'?');
+        out.extend_from_slice(query);
+    }
+}
+
+/// Request fields that are never copied: hop-by-hop, framing, or written by the gateway itself.
+fn belongs_to_gateway(id: FieldId) -> bool {
+    matches!(
+        id,
+        FieldId::Host
+            | FieldId::Connection
+            | FieldId::KeepAlive
+            | FieldId::ProxyConnection
+            | FieldId::ProxyAuthorization
+            | FieldId::Te
+            | FieldId::TransferEncoding
+            | FieldId::ContentLength
+            | FieldId::Upgrade
+            | FieldId::Expect
+            | FieldId::Forwarded
+            | FieldId::XForwardedFor
+            | FieldId::XForwardedHost
+            | FieldId::XForwardedProto
+            | FieldId::XRealIp
+            | FieldId::XRequestId
+    )
+}
+
+/// Copies the fields that are end-to-end, wanted by `keep` and not dropped by the route's edits.
+fn copy_fields<'a>(
+    out: &mut Vec<u8>,
+    fields: impl Iterator<Item = FieldRef<'a>> + Clone,
+    edits: &Edits,
+    keep: impl Fn(FieldId) -> bool,
+) {
+    let named = fields.clone().any(|f| f.id == FieldId::Connection && names_fields(f.value));
+    let edited = !edits.set.is_empty() || !edits.remove.is_empty();
+    for field in fields.clone() {
+        let dropped = !keep(field.id)
+            || (named && is_named_by_connection(fields.clone(), field.name))
+            || (edited && edits.drops(field.name));
+        if !dropped {
+            write_field(out, field.name, field.value);
+        }
+    }
+}
+
+/// Whether a Connection field names more than the usual connection options.
+fn names_fields(value: &[u8]) -> bool {
+    connection_tokens(value).any(|t| {
+        !t.eq_ignore_ascii_case(b"close")
+            && !t.eq_ignore_ascii_case(b"keep-alive")
+            && !t.eq_ignore_ascii_case(b"upgrade")
+    })
+}
+
+fn is_named_by_connection<'a>(fields: impl Iterator<Item = FieldRef<'a>>, name: &[u8]) -> bool {
+    fields
+        .filter(|f| f.id == FieldId::Connection)
+        .any(|f| connection_tokens(f.value).any(|token| token.eq_ignore_ascii_case(name)))
+}
+
+fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_framing(out: &mut Vec<u8>, body: BodyLength) {
+    match body {
+        BodyLength::None | BodyLength::UntilClose => {}
+        BodyLength::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        BodyLength::Length(length) => {
+            write_field(out, b"Content-Length", itoa::Buffer::new().format(length).as_bytes())
+        }
+    }
+}
+
+/// Fields the edits bring in.
+fn write_brought(out: &mut Vec<u8>, edits: &Edits) {
+    for (name, value) in edits.brings() {
+        write_field(out, name.as_bytes(), value.as_bytes());
+    }
+}
+
+fn write_connection(out: &mut Vec<u8>, parts: &RequestParts<'_>) {
+    let trailers = parts.head.fields().any(|f| f.id == FieldId::Te && accepts_trailers(f.value));
+    if trailers {
+        out.extend_from_slice(b"TE: trailers\r\n");
+    }
+    match (parts.upgrade, trailers) {
+        (true, _) => {
+            let protocol = parts.head.find(FieldId::Upgrade).unwrap_or_default();
+            write_field(out, b"Upgrade", protocol);
+            out.extend_from_slice(b"Connection: upgrade\r\n");
+        }
+        (false, true) => out.extend_from_slice(b"Connection: TE\r\n"),
+        (false, false) => {}
+    }
+}
+
+fn accepts_trailers(te: &[u8]) -> bool {
+    connection_tokens(te).any(|token| token.eq_ignore_ascii_case(b"trailers"))
+}
+
+/// Tells the upstream who the client is. The word of a trusted peer is passed on and continued, anybody else's replaced.
+fn write_client(out: &mut Vec<u8>, parts: &RequestParts<'_>) {
+    let policy = parts.service.forwarded;
+    let x_forwarded = matches!(policy, ForwardedPolicy::XForwarded | ForwardedPolicy::Both);
+    let forwarded = matches!(policy, ForwardedPolicy::Forwarded | ForwardedPolicy::Both);
+    let host = h1::authority(parts.head);
+    if parts.trusted {
+        let passed_on = |id| match id {
+            FieldId::XForwardedFor => !x_forwarded,
+            FieldId::Forwarded => !forwarded,
+            FieldId::XRealIp | FieldId::XForwardedHost | FieldId::XForwardedProto => true,
+            _ => false,
+        };
+        parts.head.fields().filter(|f| passed_on(f.id)).for_each(|f| write_field(out, f.name, f.value));
+    }
+    if x_forwarded {
+        write_list(out, parts, FieldId::XForwardedFor, b"X-Forwarded-For: ");
+        let _ = write!(out, "{}\r\n", parts.peer.ip());
+        let given = |id| parts.trusted && parts.head.find(id).is_some();
+        if !given(FieldId::XForwardedProto) {
+            write_field(out, b"X-Forwarded-Proto", parts.peer.scheme().as_bytes());
+        }
+        if !given(FieldId::XForwardedHost) && !host.is_empty() {
+            write_field(out, b"X-Forwarded-Host", host);
+        }
+    }
+    if forwarded {
+        write_list(out, parts, FieldId::Forwarded, b"Forwarded: ");
+        match parts.peer.ip() {
+            IpAddr::V4(ip) => drop(write!(out, "for={ip}")),
+            IpAddr::V6(ip) => drop(write!(out, "for=\"[{ip}]\"")),
+        }
+        let _ = write!(out, ";proto={}", parts.peer.scheme());
+        if !host.is_empty() {
+            out.extend_from_slice(b";host=\"");
+            out.extend_from_slice(host);
+            out.push(b'"');
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Begins a list field with the members a trusted peer sent.
+fn write_list(out: &mut Vec<u8>, parts: &RequestParts<'_>, id: FieldId, name: &[u8]) {
+    out.extend_from_slice(name);
+    if parts.trusted {
+        for field in parts.head.fields().filter(|f| f.id == id && !f.value.is_empty()) {
+            out.extend_from_slice(field.value);
+            out.extend_from_slice(b", ");
+        }
+    }
+}
+
+/// What a response head for a client is made of.
+pub struct ResponseParts<'a> {
+    pub head: &'a ResponseHead,
+    pub edits: &'a Edits,
+    pub via: &'a [u8],
+    pub request_id: &'a RequestId,
+    /// How the body is framed towards the client.
+    pub body: BodyLength,
+    /// The response to HEAD, and 304, may say a length without a body: it is copied.
+    pub bodiless: bool,
+    pub client_version: Version,
+    pub keep_alive: bool,
+    /// The response is `101 Switching Protocols`.
+    pub upgrade: bool,
+    pub date: [u8; super::core::DATE_BYTES],
+}
+
+/// Appends the head of the response to the client, empty line included.
+pub fn write_response(out: &mut Vec<u8>, parts: &ResponseParts<'_>) {
+    write_status_line(out, parts.head.status, parts.head.reason());
+    let length_stays = parts.bodiless && parts.body == BodyLength::None;
+    copy_fields(out, parts.head.fields(), parts.edits, |id| match id {
+        FieldId::Connection
+        | FieldId::KeepAlive
+        | FieldId::ProxyConnection
+        | FieldId::TransferEncoding
+        | FieldId::XRequestId => false,
+        FieldId::Upgrade => parts.upgrade,
+        FieldId::ContentLength => length_stays,
+        _ => true,
+    });
+    write_framing(out, parts.body);
+    if parts.head.find(FieldId::Date).is_none() {
+        write_field(out, b"Date", &parts.date);
+    }
+    out.extend_from_slice(b"Via: 1.1 ");
+    out.extend_from_slice(parts.via);
+    out.extend_from_slice(b"\r\n");
+    write_field(out, b"X-Request-Id", parts.request_id.as_bytes());
+    write_brought(out, parts.edits);
+    if parts.upgrade {
+        out.extend_from_slice(b"Connection: upgrade\r\n");
+    } else {
+        write_persistence(out, parts.client_version, parts.keep_alive);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends an interim (1xx) response as it came, without hop-by-hop fields.
+pub fn write_interim(out: &mut Vec<u8>, head: &ResponseHead) {
+    write_status_line(out, head.status, head.reason());
+    copy_fields(out, head.fields(), &Edits::default(), |id| {
+        !matches!(
+            id,
+            FieldId::Connection
+                | FieldId::KeepAlive
+                | FieldId::ProxyConnection
+                | FieldId::TransferEncoding
+                | FieldId::ContentLength
+                | FieldId::Upgrade
+        )
+    });
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(reason);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_persistence(out: &mut Vec<u8>, version: Version, keep_alive: bool) {
+    match (version, keep_alive) {
+        (_, false) => out.extend_from_slice(b"Connection: close\r\n"),
+        (Version::Http10, true) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+        (Version::Http11, true) => {}
+    }
+}
+
+/// Appends a whole response of the gateway's own: a JSON error.
+pub fn write_failure(
+    out: &mut Vec<u8>,
+    failure: super::failure::Failure,
+    request_id: &RequestId,
+    date: &[u8],
+    version: Version,
+    keep_alive: bool,
+    without_body: bool,
+) {
+    let answer = failure.answer();
+    let mut body = Vec::with_capacity(256);
+    // All texts are ours or of a character set that needs no escaping (see RequestId).
+    let _ = write!(body, "{{\"error\":{{\"type\":\"{}\",\"message\":\"{}", answer.kind, answer.message);
+    if let Some(detail) = failure.detail {
+        let _ = write!(body, " ({detail})");
+    }
+    body.extend_from_slice(b"\",\"request_id\":\"");
+    body.extend_from_slice(request_id.as_bytes());
+    body.extend_from_slice(b"\"}}\n");
+    write_status_line(out, answer.status, reason_phrase(answer.status).as_bytes());
+    write_field(out, b"Content-Type", b"application/json");
+    write_framing(out, BodyLength::Length(body.len() as u64));
+    write_field(out, b"Date", date);
+    write_field(out, b"X-Request-Id", request_id.as_bytes());
+    if answer.status == 503 {
+        write_field(out, b"Retry-After", b"1");
+    }
+    write_persistence(out, version, keep_alive);
+    out.extend_from_slice(b"\r\n");
+    if !without_body {
+        out.extend_from_slice(&body);
+    }
+}
+
+/// The reason phrases of the statuses that the gateway itself sends.
+fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}

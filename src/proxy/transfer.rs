@@ -1,0 +1,142 @@
+//! The one loop that copies a body from one stream to another, for both directions and for tunnels.
+//!
+//! Pull: the source is asked only when the sink has taken everything before. What one direction holds is at most one
+//! buffer. Every read goes out at once, so an event of a stream never waits for a full buffer.
+
+use std::io::IoSlice;
+
+use crate::base::buf::BufferPool;
+use crate::base::clock;
+use crate::h1::body::{BODY_END, CHUNK_END, CHUNK_HEAD_BYTES_MAX, LAST_CHUNK};
+use crate::h1::{BodyDecoder, BodyEncoder, Eof, Reject, chunk_head};
+use crate::net::stream::WriteError;
+use crate::net::{Filled, Input, Read, ReadError, Stream, Timer, Wait};
+
+/// Where a body comes from.
+pub struct Source<'a> {
+    pub stream: &'a Stream,
+    pub input: &'a mut Input,
+    pub decoder: &'a mut BodyDecoder,
+    pub timer: &'a Timer,
+    /// Longest silence, milliseconds.
+    pub timeout_ms: u64,
+    /// On whose behalf the body is read.
+    pub watch: Option<&'a Stream>,
+    /// Body bytes that are still allowed.
+    pub allowance: u64,
+}
+
+/// Where a body goes.
+pub struct Sink<'a> {
+    pub stream: &'a Stream,
+    /// Bytes that go out before the body: a head.
+    pub pending: &'a mut Vec<u8>,
+    pub encoder: BodyEncoder,
+    pub timer: &'a Timer,
+    /// Longest wait for room, milliseconds.
+    pub timeout_ms: u64,
+    /// Body bytes sent, framing not counted.
+    pub sent: u64,
+    /// Whether anything at all has been handed to the stream.
+    pub touched: bool,
+}
+
+/// Why a transfer stopped before its end.
+#[derive(Debug)]
+pub enum TransferError {
+    /// The source broke, or fell silent, or the watched client left.
+    Source(ReadError),
+    /// The source ended inside the body.
+    Truncated,
+    /// The source's framing is wrong.
+    Malformed(Reject),
+    /// More than the allowance.
+    TooLarge,
+    Sink(WriteError),
+}
+
+/// A payload up to this size is copied behind the pending head, so that both leave in one plain send.
+const COPY_BYTES_MAX: usize = 8 * 1024;
+
+/// Copies a body to its end.
+///
+/// # Errors
+/// [`TransferError`]; the message towards the sink is then not whole and must not look whole.
+pub async fn transfer(source: &mut Source<'_>, sink: &mut Sink<'_>, buffers: &BufferPool) -> Result<(), TransferError> {
+    loop {
+        let mut ended = source.decoder.is_done();
+        if !ended && source.input.is_empty() {
+            ended = source.more(sink, buffers).await? == Filled::End;
+            if ended && source.decoder.eof() == Eof::Truncated {
+                return Err(TransferError::Truncated);
+            }
+        }
+        let decoded = source.decoder.decode(source.input.unread_mut()).map_err(TransferError::Malformed)?;
+        let payload = source.input.unread().get(..decoded.payload).unwrap_or_default();
+        source.allowance = source.allowance.checked_sub(payload.len() as u64).ok_or(TransferError::TooLarge)?;
+        let done = ended || decoded.done;
+        let trailers = if done { source.decoder.take_trailers() } else { Vec::new() };
+        sink.put(payload, done.then_some(&trailers)).await.map_err(TransferError::Sink)?;
+        source.input.consume(decoded.consumed);
+        if done {
+            return Ok(());
+        }
+    }
+}
+
+impl Source<'_> {
+    /// Fetches bytes. Where none are there at the moment, the sink's pending head goes out before waiting.
+    async fn more(&mut self, sink: &mut Sink<'_>, buffers: &BufferPool) -> Result<Filled, TransferError> {
+        if !sink.pending.is_empty() {
+            match self.input.try_fill(self.stream, buffers).map_err(|e| TransferError::Source(e.into()))? {
+                Read::Bytes(_) => return Ok(Filled::Bytes),
+                Read::End => return Ok(Filled::End),
+                Read::NotReady => sink.put(&[], None).await.map_err(TransferError::Sink)?,
+            }
+        }
+        let deadline_ms = clock::now_ms().saturating_add(self.timeout_ms);
+        let wait = Wait { timer: self.timer, deadline_ms, watch: self.watch, idle: false };
+        self.input.fill(self.stream, buffers, wait).await.map_err(TransferError::Source)
+    }
+}
+
+impl Sink<'_> {
+    /// Sends what is pending, then `payload` with its framing, then the end of the body where `end` holds its trailers.
+    async fn put(&mut self, payload: &[u8], end: Option<&Vec<u8>>) -> Result<(), WriteError> {
+        let chunked = self.encoder == BodyEncoder::Chunked;
+        // Never more than the peer was told: the lengths of both sides come from one verdict.
+        let payload = if self.encoder.take(payload.len() as u64) { payload } else { &[] };
+        let mut line = [0; CHUNK_HEAD_BYTES_MAX];
+        let (head, tail): (&[u8], &[u8]) = match (chunked, payload.len()) {
+            (true, 1..) => (chunk_head(payload.len(), &mut line), CHUNK_END),
+            _ => (&[], &[]),
+        };
+        let (last, trailers): (&[u8], &[u8]) = match end {
+            Some(trailers) if chunked && trailers.is_empty() => (BODY_END, &[]),
+            Some(trailers) if chunked => (LAST_CHUNK, trailers),
+            _ => (&[], &[]),
+        };
+        let close: &[u8] = if trailers.is_empty() { &[] } else { CHUNK_END };
+        self.sent += payload.len() as u64;
+        self.send([head, payload, tail, last, trailers, close]).await
+    }
+
+    async fn send(&mut self, parts: [&[u8]; 6]) -> Result<(), WriteError> {
+        let bytes: usize = parts.iter().map(|p| p.len()).sum();
+        if bytes == 0 && self.pending.is_empty() {
+            return Ok(());
+        }
+        self.touched = true;
+        if bytes <= COPY_BYTES_MAX {
+            parts.iter().for_each(|p| self.pending.extend_from_slice(p));
+            let mut one = [IoSlice::new(self.pending)];
+            self.stream.write_all(&mut one, self.timer, self.timeout_ms).await?;
+        } else {
+            let [a, b, c, d, e, f] = parts;
+            let mut all = [&*self.pending, a, b, c, d, e, f].map(IoSlice::new);
+            self.stream.write_all(&mut all, self.timer, self.timeout_ms).await?;
+        }
+        self.pending.clear();
+        Ok(())
+    }
+}

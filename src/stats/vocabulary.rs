@@ -1,0 +1,164 @@
+//! The words that counters, metrics and log lines share: one table per vocabulary.
+//!
+//! A row is a variant, its name outside the program and its help text; enum, metric and documentation are made from
+//! the same row. Names are stable: they are what dashboards and alerts are written against.
+
+/// Makes an enum with the name and the help text of each variant.
+macro_rules! vocabulary {
+    ($(#[$meta:meta])* $kind:ident { $($variant:ident = $name:literal, $help:literal;)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $kind {
+            $(#[doc = $help] $variant),+
+        }
+
+        impl $kind {
+            /// Every variant, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The name outside the program.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// What it means, as one sentence without a full stop.
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$variant => $help),+ }
+            }
+        }
+    };
+}
+
+vocabulary! {
+    /// What only grows. The name is that of the metric.
+    Counter {
+        ConnectionsAccepted = "ringway_connections_accepted_total", "Client connections accepted";
+        ConnectionsRefused = "ringway_connections_refused_total", "Client connections closed at once because a bound was reached";
+        Requests = "ringway_requests_total", "Requests whose head was read or refused";
+        BytesReceived = "ringway_bytes_received_total", "Bytes read from clients, after TLS";
+        BytesSent = "ringway_bytes_sent_total", "Bytes written to clients, before TLS";
+        UpstreamBytesReceived = "ringway_upstream_bytes_received_total", "Bytes read from upstreams, after TLS";
+        UpstreamBytesSent = "ringway_upstream_bytes_sent_total", "Bytes written to upstreams, before TLS";
+        UpstreamConnects = "ringway_upstream_connects_total", "Connections opened to upstreams, failed attempts included";
+        UpstreamConnectFailures = "ringway_upstream_connect_failures_total", "Connections to upstreams that could not be opened";
+        UpstreamReuses = "ringway_upstream_reuses_total", "Exchanges that took an idle upstream connection";
+        UpstreamRetries = "ringway_upstream_retries_total", "Requests sent again on another upstream connection";
+        TlsHandshakes = "ringway_tls_handshakes_total", "TLS handshakes with clients that completed";
+        TlsResumptions = "ringway_tls_resumptions_total", "Completed TLS handshakes with clients that resumed a session";
+        Tunnels = "ringway_tunnels_total", "Exchanges that became a byte tunnel after 101";
+        LogLinesDropped = "ringway_log_lines_dropped_total", "Log lines dropped because the writer was behind";
+        Panics = "ringway_panics_total", "Panics caught, each of which ended one connection";
+        OrdersHandled = "ringway_orders_handled_total", "Orders from the control plane that a core carried out";
+    }
+}
+
+vocabulary! {
+    /// What goes up and down. The name is that of the metric.
+    Gauge {
+        ConnectionsOpen = "ringway_connections_open", "Client connections open now";
+        ConnectionsIdle = "ringway_connections_idle", "Client connections open now without an exchange";
+        ExchangesActive = "ringway_exchanges_active", "Exchanges in progress now";
+        HandshakesActive = "ringway_handshakes_active", "TLS handshakes with clients in progress now";
+        TunnelsOpen = "ringway_tunnels_open", "Byte tunnels open now";
+        UpstreamConnectionsOpen = "ringway_upstream_connections_open", "Upstream connections open now";
+        UpstreamConnectionsIdle = "ringway_upstream_connections_idle", "Upstream connections waiting in a pool now";
+    }
+}
+
+vocabulary! {
+    /// Durations, handed over in microseconds and shown in seconds. The name is that of the metric.
+    Histogram {
+        ExchangeTotal = "ringway_exchange_seconds", "From the first byte of the request to the last byte of the response";
+        UpstreamTime = "ringway_upstream_seconds", "From the choice of the upstream to the last byte of its response";
+        TimeToFirstByte = "ringway_first_byte_seconds", "From the first byte of the request to the first byte of the response";
+    }
+}
+
+vocabulary! {
+    /// Why an exchange or a connection ended badly: label of `ringway_failures_total` and `reason` of a log line.
+    Reason {
+        BadRequest = "bad_request", "The request line or a field line breaks RFC 9112";
+        TransferCodingUnknown = "transfer_coding_unknown", "The request has a transfer coding other than chunked";
+        BadFraming = "bad_framing", "The length of the request body is ambiguous or malformed";
+        BadHost = "bad_host", "Host is missing, malformed or given twice";
+        TargetTooLong = "target_too_long", "The request line is longer than its bound";
+        HeadTooLarge = "head_too_large", "The request head is larger than its bound";
+        TooManyFields = "too_many_fields", "The request head has more fields than its bound";
+        BodyTooLarge = "body_too_large", "The request body is larger than its bound";
+        HeadTimeout = "head_timeout", "The request head did not arrive in time";
+        BodyTimeout = "body_timeout", "The request body stalled for too long";
+        SendTimeout = "send_timeout", "The client did not take the response in time";
+        IdleTimeout = "idle_timeout", "A connection or tunnel was silent for too long";
+        ClientGone = "client_gone", "The client closed before the response was complete";
+        ClientReset = "client_reset", "The client reset the connection";
+        ClientTruncated = "client_truncated", "The client ended the connection inside a request body";
+        NoRoute = "no_route", "No route takes the request";
+        MethodNotAllowed = "method_not_allowed", "The route does not take the method";
+        ConnectRefused = "connect_refused", "CONNECT was asked for, which the gateway never serves";
+        VersionUnsupported = "version_unsupported", "The protocol version is not served";
+        UpstreamConnectRefused = "upstream_connect_refused", "The upstream refused the connection";
+        UpstreamConnectTimeout = "upstream_connect_timeout", "The upstream did not accept a connection in time";
+        UpstreamUnreachable = "upstream_unreachable", "The upstream could not be reached";
+        UpstreamTls = "upstream_tls", "TLS with the upstream failed";
+        UpstreamReset = "upstream_reset", "The upstream reset the connection";
+        UpstreamClosedEarly = "upstream_closed_early", "The upstream closed before a complete response head";
+        UpstreamBadResponse = "upstream_bad_response", "The upstream's response breaks RFC 9112";
+        UpstreamReadTimeout = "upstream_read_timeout", "The upstream was silent for too long";
+        UpstreamWriteTimeout = "upstream_write_timeout", "The upstream did not take the request in time";
+        UpstreamTruncated = "upstream_truncated", "The upstream closed inside a response body";
+        NoEndpoint = "no_endpoint", "The upstream has no endpoint that may be tried";
+        HandshakeFailed = "handshake_failed", "TLS with the client failed";
+        HandshakeTimeout = "handshake_timeout", "The client did not complete the TLS handshake in time";
+        HandshakeOverload = "handshake_overload", "Too many TLS handshakes were in progress";
+        ConnectionLimit = "connection_limit", "Too many connections were open";
+        ProxyProtocolBad = "proxy_protocol_bad", "The PROXY protocol header is missing or malformed";
+        Panic = "panic", "A panic ended the connection";
+        Draining = "draining", "The gateway is shutting down";
+        Internal = "internal", "The gateway failed in a way that has no better name";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_follow_the_rules_of_prometheus() {
+        let mut names: Vec<&str> = Vec::new();
+        for counter in Counter::ALL {
+            assert!(counter.name().starts_with("ringway_") && counter.name().ends_with("_total"));
+            names.push(counter.name());
+        }
+        names.extend(Gauge::ALL.iter().map(|gauge| gauge.name()));
+        for histogram in Histogram::ALL {
+            assert!(histogram.name().ends_with("_seconds"));
+            names.push(histogram.name());
+        }
+        names.extend(Reason::ALL.iter().map(|reason| reason.name()));
+        for name in &names {
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+        }
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn the_order_of_the_table_is_the_index() {
+        assert!(Counter::ALL.iter().enumerate().all(|(index, counter)| *counter as usize == index));
+        assert!(Gauge::ALL.iter().enumerate().all(|(index, gauge)| *gauge as usize == index));
+        assert!(Histogram::ALL.iter().enumerate().all(|(index, histogram)| *histogram as usize == index));
+        assert!(Reason::ALL.iter().enumerate().all(|(index, reason)| *reason as usize == index));
+    }
+
+    #[test]
+    fn help_texts_fit_one_line_of_the_exposition() {
+        let all = Counter::ALL.iter().map(|c| c.help()).chain(Reason::ALL.iter().map(|r| r.help()));
+        for help in all {
+            assert!(!help.contains(['\n', '\\']) && !help.ends_with('.') && !help.is_empty(), "{help}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Which address of an upstream is asked next, on one core: round-robin, those that failed of late last.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+
+use super::options::{EndpointOptions, EndpointTls, UpstreamOptions};
+use super::pool::{PoolId, PoolKey, Pools};
+
+/// How long an address that refused or timed out is asked only after the others, milliseconds.
+const COOL_DOWN_MS: u64 = 2_000;
+
+/// The addresses of one upstream as one core sees them.
+pub struct Target {
+    addresses: Vec<Address>,
+    next: Cell<usize>,
+}
+
+/// One address to connect to.
+pub struct Address {
+    pub address: SocketAddr,
+    pub pool: PoolId,
+    pub tls: Option<EndpointTls>,
+    /// What Host says unless the upstream names another.
+    pub authority: Box<str>,
+    cool_until_ms: Cell<u64>,
+}
+
+impl Target {
+    /// The target of an upstream, its pools opened.
+    pub fn new(options: &UpstreamOptions, pools: &Pools) -> Self {
+        let addresses = options.endpoints.iter().flat_map(|endpoint| {
+            endpoint.addresses.iter().map(|address| Address {
+                address: *address,
+                pool: pools.open(key(endpoint, *address), options.idle_ms, options.pool_idle_max),
+                tls: endpoint.tls.clone(),
+                authority: endpoint.authority.clone(),
+                cool_until_ms: Cell::new(0),
+            })
+        });
+        Self { addresses: addresses.collect(), next: Cell::new(0) }
+    }
+
+    /// The addresses in the order to try them for one request.
+    pub fn order(&self, now_ms: u64) -> impl Iterator<Item = &Address> {
+        let count = self.addresses.len();
+        let first = self.next.get();
+        self.next.set(if first + 1 >= count { 0 } else { first + 1 });
+        let turn = move |cool: bool| {
+            let (head, tail) = self.addresses.split_at(first.min(count));
+            tail.iter().chain(head).filter(move |a| (a.cool_until_ms.get() > now_ms) == cool)
+        };
+        turn(false).chain(turn(true))
+    }
+}
+
+impl Address {
+    /// Remembers that connecting failed.
+    pub fn failed(&self, now_ms: u64) {
+        self.cool_until_ms.set(now_ms + COOL_DOWN_MS);
+    }
+
+    /// Remembers that connecting worked.
+    pub fn worked(&self) {
+        self.cool_until_ms.set(0);
+    }
+}
+
+fn key(endpoint: &EndpointOptions, address: SocketAddr) -> PoolKey {
+    PoolKey { address, tls: endpoint.tls.as_ref().map(|tls| (tls.server_name.clone(), tls.identity.clone())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(ports: &[u16]) -> Target {
+        let endpoints = ports.iter().map(|port| EndpointOptions {
+            authority: "localhost".into(),
+            addresses: vec![SocketAddr::from(([127, 0, 0, 1], *port))],
+            tls: None,
+        });
+        let options = UpstreamOptions {
+            name: "u".into(),
+            endpoints: endpoints.collect(),
+            host: None,
+            connect_ms: 1,
+            read_ms: 1,
+            send_ms: 1,
+            idle_ms: 1,
+            pool_idle_max: 1,
+        };
+        Target::new(&options, &Pools::default())
+    }
+
+    fn ports(target: &Target, now_ms: u64) -> Vec<u16> {
+        target.order(now_ms).map(|a| a.address.port()).collect()
+    }
+
+    #[test]
+    fn requests_take_turns_and_a_failed_address_comes_last_until_it_has_cooled_down() {
+        let target = target(&[1, 2, 3]);
+        assert_eq!(ports(&target, 0), [1, 2, 3]);
+        assert_eq!(ports(&target, 0), [2, 3, 1]);
+        target.addresses[2].failed(0);
+        assert_eq!(ports(&target, 10), [1, 2, 3]);
+        assert_eq!(ports(&target, 10), [1, 2, 3]);
+        assert_eq!(ports(&target, COOL_DOWN_MS + 1), [2, 3, 1]);
+        assert!(ports(&self::target(&[]), 0).is_empty());
+    }
+}

@@ -1,0 +1,163 @@
+//! The client side of HTTP/1.1: get a connection, send a request head, receive a response head.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use super::balance::{Address, Target};
+use super::pool::{PoolId, Pools};
+use super::retry::{Ending, Progress};
+use crate::base::buf::BufferPool;
+use crate::base::clock;
+use crate::bounds;
+use crate::h1::{self, HeadLimits, Parsed, Reject};
+use crate::http::ResponseHead;
+use crate::net::dial::{self, DialError};
+use crate::net::stream::WriteError;
+use crate::net::{Filled, Input, ReadError, Stream, Timer, Wait};
+use crate::stats::{CoreStats, Counter};
+
+/// A connection to an upstream in use by one exchange.
+pub struct Connection {
+    pub stream: Rc<Stream>,
+    pub input: Input,
+    pub pool: PoolId,
+    pub address: SocketAddr,
+}
+
+/// What of a core is needed to get connections.
+pub struct Means<'a> {
+    pub pools: &'a Pools,
+    pub buffers: &'a BufferPool,
+    pub stats: &'a CoreStats,
+    pub timer: &'a Timer,
+}
+
+/// Why an upstream gave no answer.
+#[derive(Debug)]
+pub enum UpstreamError {
+    /// There is no address to try.
+    NoEndpoint,
+    ConnectRefused,
+    ConnectExpired,
+    ConnectFailed(io::Error),
+    Tls(String),
+    /// It closed or reset the connection.
+    Closed(Progress),
+    /// It took nothing for the whole send time-out.
+    SendExpired,
+    /// It sent nothing for the whole read time-out.
+    ReadExpired,
+    /// What it sent is not a response.
+    Malformed(Reject),
+    /// The caller's client has left; nobody wants the answer.
+    ClientGone,
+}
+
+impl UpstreamError {
+    /// What the retry rule asks for.
+    pub fn ending(&self) -> (Progress, Ending) {
+        match self {
+            Self::Closed(progress) => (*progress, Ending::Closed),
+            _ => (Progress::Sent, Ending::Other),
+        }
+    }
+}
+
+/// A connection to one of the target's addresses: warm if `fresh` is not demanded, else new. A refused or silent address
+/// is followed by the next one. Returns the address as well: its authority is what Host says.
+///
+/// # Errors
+/// The last address's [`UpstreamError`].
+pub async fn connect<'t>(
+    target: &'t Target,
+    means: &Means<'_>,
+    connect_ms: u64,
+    fresh: bool,
+) -> Result<(Connection, &'t Address), UpstreamError> {
+    let mut last = UpstreamError::NoEndpoint;
+    for address in target.order(clock::now_ms()).take(bounds::ATTEMPTS_MAX) {
+        let warm = if fresh { None } else { means.pools.take(address.pool, clock::now_ms(), means.buffers) };
+        let connection =
+            |stream| Connection { stream, input: Input::patient(), pool: address.pool, address: address.address };
+        if let Some(stream) = warm {
+            means.stats.inc(Counter::UpstreamReuses);
+            return Ok((connection(stream), address));
+        }
+        match dial_one(address, means.timer, connect_ms).await {
+            Ok(stream) => {
+                means.stats.inc(Counter::UpstreamConnects);
+                address.worked();
+                return Ok((connection(Rc::new(stream)), address));
+            }
+            Err(error) => {
+                address.failed(clock::now_ms());
+                last = error;
+            }
+        }
+    }
+    Err(last)
+}
+
+async fn dial_one(address: &Address, timer: &Timer, connect_ms: u64) -> Result<Stream, UpstreamError> {
+    timer.arm(clock::now_ms() + connect_ms);
+    let outcome = match &address.tls {
+        None => dial::tcp(address.address, timer).await.map(Stream::Plain),
+        Some(tls) => dial::tls(address.address, tls.server_name.clone(), tls.config.clone(), timer).await,
+    };
+    timer.disarm();
+    outcome.map_err(|error| match error {
+        DialError::Refused => UpstreamError::ConnectRefused,
+        DialError::Expired => UpstreamError::ConnectExpired,
+        DialError::Tls(text) => UpstreamError::Tls(text),
+        DialError::Io(error) => UpstreamError::ConnectFailed(error),
+    })
+}
+
+impl Connection {
+    /// Sends a request that is at hand as a whole.
+    ///
+    /// # Errors
+    /// [`UpstreamError::Closed`] or [`UpstreamError::SendExpired`].
+    pub async fn send(&self, request: &[u8], body: &[u8], timer: &Timer, send_ms: u64) -> Result<(), UpstreamError> {
+        let mut parts = [IoSlice::new(request), IoSlice::new(body)];
+        let count = if body.is_empty() { 1 } else { 2 };
+        let parts = parts.get_mut(..count).unwrap_or_default();
+        self.stream.write_all(parts, timer, send_ms).await.map_err(|error| match error {
+            WriteError::Expired => UpstreamError::SendExpired,
+            WriteError::Untouched(_) => UpstreamError::Closed(Progress::NothingSent),
+            WriteError::Broken(_) => UpstreamError::Closed(Progress::Sent),
+        })
+    }
+
+    /// Receives the next response head, interim or final, into `head`. What follows it stays in the input.
+    ///
+    /// # Errors
+    /// [`UpstreamError`].
+    pub async fn receive_head(
+        &mut self,
+        head: &mut ResponseHead,
+        limits: &HeadLimits,
+        buffers: &BufferPool,
+        wait: Wait<'_>,
+    ) -> Result<(), UpstreamError> {
+        loop {
+            if !self.input.is_empty() {
+                match h1::parse_response(self.input.unread(), limits, head).map_err(UpstreamError::Malformed)? {
+                    Parsed::Complete { head_bytes } => {
+                        self.input.consume(head_bytes);
+                        return Ok(());
+                    }
+                    Parsed::Partial => {}
+                }
+            }
+            let begun = if self.input.is_empty() { Progress::Sent } else { Progress::ResponseBegun };
+            match self.input.fill(&self.stream, buffers, wait).await {
+                Ok(Filled::Bytes) => {}
+                Ok(Filled::End) | Err(ReadError::Io(_)) => return Err(UpstreamError::Closed(begun)),
+                Err(ReadError::Expired) => return Err(UpstreamError::ReadExpired),
+                Err(ReadError::WatchedGone) => return Err(UpstreamError::ClientGone),
+            }
+        }
+    }
+}

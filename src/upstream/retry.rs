@@ -1,0 +1,49 @@
+//! The retry rule: when a request may be sent once more. One pure function.
+//!
+//! It must never let a call that may have had an effect happen twice.
+
+use crate::http::Method;
+
+/// How far an attempt had come when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// No byte of the request was taken by the socket.
+    NothingSent,
+    /// Some of the request may have reached the upstream; nothing came back.
+    Sent,
+    /// Something of a response came.
+    ResponseBegun,
+}
+
+/// How an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The upstream closed or reset the connection.
+    Closed,
+    /// It kept silent, or sent what is not HTTP: asking again would not help, or cost as much again.
+    Other,
+}
+
+/// Whether the request may go out again on a fresh connection (RFC 9110 §9.2.2).
+pub fn may_send_again(method: Method, progress: Progress, ending: Ending) -> bool {
+    match (progress, ending) {
+        (_, Ending::Other) | (Progress::ResponseBegun, _) => false,
+        (Progress::NothingSent, Ending::Closed) => true,
+        (Progress::Sent, Ending::Closed) => method.is_idempotent(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_post_goes_out_again_only_if_nothing_was_sent() {
+        assert!(may_send_again(Method::Post, Progress::NothingSent, Ending::Closed));
+        assert!(!may_send_again(Method::Post, Progress::Sent, Ending::Closed));
+        assert!(!may_send_again(Method::Other, Progress::Sent, Ending::Closed));
+        assert!(may_send_again(Method::Get, Progress::Sent, Ending::Closed));
+        assert!(!may_send_again(Method::Get, Progress::Sent, Ending::Other));
+        assert!(!may_send_again(Method::Get, Progress::ResponseBegun, Ending::Closed));
+    }
+}
