@@ -1,1 +1,156 @@
-fn main() {}
+//! Arguments → plan → workers and control → signals → exit code.
+
+mod args;
+mod gateway;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use args::{Arguments, CheckCommand, Command, DemoCommand, MockCommand, ProxyCommand, RunCommand, StartOptions};
+use clap::Parser;
+use gateway::Gateway;
+use ringway::control::config::{self, Keep, Loaded, ProxyArguments};
+use ringway::control::{demo, mock_llm};
+use ringway::plan::{AccessLog, Plan};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Proxy(command) => proxy(command),
+        Command::Run(command) => run(&command),
+        Command::Check(command) => check(&command),
+        Command::MockLlm(command) => mock(command),
+        Command::Demo(command) => show(&command),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            eprintln!("error: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn keep() -> Result<Keep, String> {
+    Keep::new().map_err(|e| format!("session tickets: {e}; check the system's source of randomness"))
+}
+
+fn proxy(command: ProxyCommand) -> Result<(), String> {
+    let keep = keep()?;
+    let loaded = proxy_plan(command, &keep)?;
+    Gateway::start(loaded, keep, None)?.supervise(Arc::default())
+}
+
+fn proxy_plan(command: ProxyCommand, keep: &Keep) -> Result<Loaded, String> {
+    let arguments = ProxyArguments {
+        to: command.to,
+        listen: command.listen,
+        tls_cert: command.tls_cert,
+        tls_key: command.tls_key,
+        cores: command.start.cores,
+        driver: command.start.driver.map(Into::into).unwrap_or_default(),
+        access_log: command.access_log,
+    };
+    config::proxy_plan(&arguments, keep).map_err(|errors| errors.to_string())
+}
+
+fn run(command: &RunCommand) -> Result<(), String> {
+    let keep = keep()?;
+    let mut loaded = config::load(&command.config, &keep).map_err(|errors| errors.to_string())?;
+    override_start(&mut loaded.plan, &command.start);
+    Gateway::start(loaded, keep, Some(command.config.clone()))?.supervise(Arc::default())
+}
+
+fn override_start(plan: &mut Plan, start: &StartOptions) {
+    if let Some(cores) = &start.cores {
+        plan.start.cores = cores.clone();
+    }
+    if let Some(driver) = start.driver {
+        plan.start.driver = driver.into();
+    }
+}
+
+fn check(command: &CheckCommand) -> Result<(), String> {
+    let warnings = config::check(&command.config).map_err(|errors| errors.to_string())?;
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+    println!("ok: {}", command.config.display());
+    Ok(())
+}
+
+fn control_runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| format!("the control thread's runtime: {e}"))
+}
+
+fn mock(command: MockCommand) -> Result<(), String> {
+    control_runtime()?.block_on(async {
+        let listener = tokio::net::TcpListener::bind(command.listen)
+            .await
+            .map_err(|e| format!("mock-llm cannot listen on {}: {e}; choose another --listen", command.listen))?;
+        let address = listener.local_addr().map_err(|e| e.to_string())?;
+        println!("ready listen=http://{address}");
+        let stop = async {
+            // Without signals the mock is stopped by its end.
+            let _ = tokio::signal::ctrl_c().await;
+        };
+        mock_llm::serve(listener, command.options, stop).await.map_err(|e| format!("mock-llm: {e}"))
+    })
+}
+
+/// mock-llm, the gateway in front of it, and the calls through both, all in this process.
+fn show(command: &DemoCommand) -> Result<(), String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(|e| format!("mock-llm: {e}"))?;
+    let mock_url = format!("http://{}", listener.local_addr().map_err(|e| e.to_string())?);
+    let stop = Arc::new(AtomicBool::new(false));
+    let mock = std::thread::spawn(move || serve_mock(listener));
+    println!("mock-llm  {mock_url}");
+    let keep = keep()?;
+    let arguments = ProxyArguments {
+        to: mock_url,
+        listen: vec![std::net::SocketAddr::from(([127, 0, 0, 1], 0))],
+        cores: command.start.cores.clone(),
+        driver: command.start.driver.map(Into::into).unwrap_or_default(),
+        access_log: AccessLog::Off,
+        ..ProxyArguments::default()
+    };
+    let mut loaded = config::proxy_plan(&arguments, &keep).map_err(|errors| errors.to_string())?;
+    loaded.plan.start.admin = Some(std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
+    let gateway = Gateway::start(loaded, keep, None)?;
+    let url = gateway.first_url();
+    let calls = std::thread::spawn({
+        let (stop, keep_serving) = (Arc::clone(&stop), command.keep);
+        move || call(&url, &stop, keep_serving)
+    });
+    gateway.supervise(stop)?;
+    let outcome = calls.join().map_err(|_| "the demo's client panicked".to_owned())?;
+    // The mock serves until the process ends.
+    drop(mock);
+    outcome
+}
+
+fn serve_mock(listener: std::net::TcpListener) -> Result<(), String> {
+    control_runtime()?.block_on(async {
+        listener.set_nonblocking(true).map_err(|e| e.to_string())?;
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(|e| e.to_string())?;
+        let options = mock_llm::MockOptions::default();
+        mock_llm::serve(listener, options, std::future::pending()).await.map_err(|e| e.to_string())
+    })
+}
+
+fn call(url: &str, stop: &AtomicBool, keep_serving: bool) -> Result<(), String> {
+    let outcome = control_runtime()
+        .and_then(|runtime| runtime.block_on(demo::run(url, &mut std::io::stdout())).map_err(|e| e.to_string()));
+    if keep_serving && outcome.is_ok() {
+        println!("serving on at {url} until Ctrl-C");
+    } else {
+        stop.store(true, Ordering::Release);
+    }
+    outcome
+}

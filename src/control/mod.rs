@@ -5,3 +5,8 @@ pub mod admin;
 pub mod config;
 pub mod demo;
 pub mod mock_llm;
+
+pub mod fingerprint;
+pub mod limits;
+pub mod listeners;
+pub mod supervise;

@@ -47,7 +47,13 @@ pub async fn run(visit: Visit, settings: Rc<Settings>, fd: OwnedFd, peer: Socket
 }
 
 /// Waits for the first byte of a request; `false` = the connection is over: silent for too long, closed, or drained.
-async fn await_request(core: &Core, options: &ListenerOptions, stream: &Stream, input: &mut Input, timer: &Timer) -> bool {
+async fn await_request(
+    core: &Core,
+    options: &ListenerOptions,
+    stream: &Stream,
+    input: &mut Input,
+    timer: &Timer,
+) -> bool {
     if !input.is_empty() {
         return true;
     }

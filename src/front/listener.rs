@@ -77,7 +77,8 @@ impl Front {
             move |text: &str| {
                 core.stats.inc(Counter::Panics);
                 core.stats.reason(Reason::Panic);
-                core.log.event(Level::Error, &format!("a panic ended the connection of {peer}: {text}; please report it"));
+                core.log
+                    .event(Level::Error, &format!("a panic ended the connection of {peer}: {text}; please report it"));
             }
         };
         task::spawn(connection::run(visit, settings, fd, peer), on_panic);

@@ -4,13 +4,17 @@
 //! first byte that makes it wrong, and bounds are applied before the bytes beyond them are looked at. Framing (Host,
 //! lengths, target forms) is judged afterwards, in `framing`.
 
-use super::scan::{self, Scan};
+use super::scan::{self, Marks, Scan};
 use super::{HeadLimits, Parsed, Reject};
 use crate::bounds;
-use crate::http::{Field, Method, RequestHead, Span, Version};
+use crate::http::{Field, Method, RequestHead, Span, Version, syntax};
 
 /// Empty lines before a request line that are skipped (RFC 9112 §2.2 asks for at least one).
 const EMPTY_LINES_MAX: u8 = 2;
+/// Bytes copied at a time: most heads are one block, and little of a body behind them is copied for nothing.
+const COPY_BYTES: usize = 2048;
+/// Zeros behind the bytes that are read, so that every run ends before them. At least what [`Scan`] asks for.
+const PADDING: usize = scan::PADDING;
 
 /// Progress through one head: finished lines are never read again.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,7 +35,7 @@ impl RequestParser {
     ///
     /// `input` starts at the first byte of the request (empty lines before it included) and is, from call to call, the
     /// same bytes plus more. On [`Parsed::Complete`] `head.bytes` is a copy of the head and every span points into it;
-    /// before that the head is unfinished. After `Complete` or an error, [`reset`](Self::reset) comes first.
+    /// before that the head is unfinished and must be handed in again as it is. After `Complete` or an error, [`reset`](Self::reset) comes first.
     ///
     /// # Errors
     /// The first violation in the order of the bytes; the connection can only be answered and closed.
@@ -40,6 +44,9 @@ impl RequestParser {
     }
 
     /// [`parse`](Self::parse) with a chosen way of scanning.
+    ///
+    /// The head is copied in blocks and read where it was copied to, with padding behind it: scanners may look a
+    /// vector's width beyond the bytes that came.
     #[inline(always)]
     pub(super) fn parse_by<S: Scan>(
         &mut self,
@@ -53,46 +60,53 @@ impl RequestParser {
         }
         let most = limits.head_bytes.min(bounds::HEAD_BYTES_MAX);
         let window = input.get(..most).unwrap_or(input);
-        match self.read_lines(scan, window, limits, head)? {
-            Parsed::Partial if window.len() == most => Err(Reject::HeadTooLarge),
-            Parsed::Partial => Ok(Parsed::Partial),
-            Parsed::Complete { head_bytes } => {
-                head.bytes.extend_from_slice(window.get(..head_bytes).unwrap_or_default());
-                Ok(Parsed::Complete { head_bytes })
+        loop {
+            let have = head.bytes.len();
+            let end = window.len().min(have + COPY_BYTES);
+            head.bytes.extend_from_slice(window.get(have..end).unwrap_or_default());
+            head.bytes.extend_from_slice(&[0; PADDING]);
+            let verdict = self.read_lines(scan, end, limits, head);
+            match verdict {
+                Ok(Parsed::Complete { head_bytes }) => {
+                    head.bytes.truncate(head_bytes);
+                    return verdict;
+                }
+                Ok(Parsed::Partial) => head.bytes.truncate(end),
+                Err(_) => return verdict,
+            }
+            if end == window.len() {
+                return if end == most { Err(Reject::HeadTooLarge) } else { verdict };
             }
         }
     }
 
+    /// Reads the lines of `head.bytes[..end]`, from the first unfinished one on.
     #[inline(always)]
     fn read_lines<S: Scan>(
         &mut self,
         scan: S,
-        window: &[u8],
+        end: usize,
         limits: &HeadLimits,
         head: &mut RequestHead,
     ) -> Result<Parsed, Reject> {
         if !self.in_fields {
-            let Some(start) = self.skip_empty_lines(window) else { return Ok(Parsed::Partial) };
+            let Some(start) = self.skip_empty_lines(head.bytes.get(..end).unwrap_or_default()) else {
+                return Ok(Parsed::Partial);
+            };
             let most = start + limits.request_line_bytes;
-            let line_window = window.get(..most).unwrap_or(window);
-            match request_line(scan, line_window, start, head)? {
+            match request_line(scan, head, start, end.min(most))? {
                 Some(next) => self.line = next,
-                None if line_window.len() == most => return Err(line_too_long(scan, line_window, start)),
+                None if end >= most => return Err(line_too_long(head, start)),
                 None => return Ok(Parsed::Partial),
             }
             self.in_fields = true;
         }
+        let RequestHead { bytes, fields, .. } = head;
         loop {
-            match field_line(scan, window, self.line)? {
+            match field_line(scan, bytes, self.line, end, fields, limits.fields)? {
                 Line::Partial => return Ok(Parsed::Partial),
                 Line::Empty { next } => return Ok(Parsed::Complete { head_bytes: next }),
-                Line::Field { field, next } => {
-                    if head.fields.len() >= limits.fields {
-                        return Err(Reject::TooManyFields);
-                    }
-                    head.fields.push(field);
-                    self.line = next;
-                }
+                Line::Field { next } => self.line = next,
             }
         }
     }
@@ -114,41 +128,44 @@ impl RequestParser {
     }
 }
 
-/// Reads the request line; its end when it is complete.
+/// Reads the request line within `head.bytes[start..end]`; the start of the next line when it is complete.
 #[inline(always)]
-fn request_line<S: Scan>(
-    scan: S,
-    window: &[u8],
-    start: usize,
-    head: &mut RequestHead,
-) -> Result<Option<usize>, Reject> {
-    let method_end = scan.token_end(window, start);
-    match window.get(method_end) {
-        None => return Ok(None),
+fn request_line<S: Scan>(scan: S, head: &mut RequestHead, start: usize, end: usize) -> Result<Option<usize>, Reject> {
+    let bytes = head.bytes.as_slice();
+    let (method, method_end) = match bytes.get(start..start + 5) {
+        Some([b'G', b'E', b'T', b' ', _]) => (Method::Get, start + 3),
+        Some(b"POST ") => (Method::Post, start + 4),
+        _ => {
+            let method_end = scan.token_end(bytes, start);
+            (Method::of(bytes.get(start..method_end).unwrap_or_default()), method_end)
+        }
+    };
+    match bytes.get(method_end) {
+        _ if method_end >= end => return Ok(None),
         Some(b' ') if method_end > start => {}
-        Some(byte) => return refuse_method(*byte, window.get(method_end + 1)),
+        _ => return refuse_method(bytes.get(method_end..end).unwrap_or_default()),
     }
     let target_start = method_end + 1;
-    let target_end = scan.target_end(window, target_start);
-    match window.get(target_end) {
-        None => return Ok(None),
+    let target_end = scan.target_end(bytes, target_start);
+    match bytes.get(target_end) {
+        _ if target_end >= end => return Ok(None),
         Some(b' ') if target_end > target_start => {}
-        Some(byte) => return Err(refuse_target(*byte, target_end == target_start)),
+        byte => return Err(refuse_target(byte.copied().unwrap_or_default(), target_end == target_start)),
     }
-    let Some((version, end)) = version(window, target_end + 1)? else { return Ok(None) };
+    let Some((version, next)) = version(bytes, target_end + 1, end)? else { return Ok(None) };
     head.method_span = span(start, method_end);
-    head.method = Method::of(window.get(start..method_end).unwrap_or_default());
+    head.method = method;
     head.target_span = span(target_start, target_end);
     head.version = version;
-    Ok(Some(end))
+    Ok(Some(next))
 }
 
 /// Reads `HTTP/1.x` and CRLF; the version and the start of the next line.
 #[inline(always)]
-fn version(window: &[u8], start: usize) -> Result<Option<(Version, usize)>, Reject> {
-    match window.get(start..start + 10) {
-        Some(b"HTTP/1.1\r\n") => Ok(Some((Version::Http11, start + 10))),
-        _ => version_slow(window, start),
+fn version(bytes: &[u8], start: usize, end: usize) -> Result<Option<(Version, usize)>, Reject> {
+    match bytes.get(start..start + 10) {
+        Some(b"HTTP/1.1\r\n") if start + 10 <= end => Ok(Some((Version::Http11, start + 10))),
+        _ => version_slow(bytes.get(..end).unwrap_or_default(), start),
     }
 }
 
@@ -171,52 +188,74 @@ fn version_slow(window: &[u8], start: usize) -> Result<Option<(Version, usize)>,
     Ok(Some((version, start + 10)))
 }
 
-/// What stands where a line may start behind the request line.
+/// What stands where a line may start behind the request line; `next` is the first byte behind it.
 enum Line {
     Partial,
-    /// The empty line that ends the head; `next` is the first byte behind it.
+    /// The empty line that ends the head.
     Empty {
         next: usize,
     },
     Field {
-        field: Field,
         next: usize,
     },
 }
 
-/// Reads one field line.
+/// Reads one field line within `bytes[start..end]` into `fields`.
 #[inline(always)]
-fn field_line<S: Scan>(scan: S, window: &[u8], start: usize) -> Result<Line, Reject> {
-    let (name_end, id) = scan.field_name(window, start);
-    match window.get(name_end) {
-        None => return Ok(Line::Partial),
-        Some(b':') if name_end > start => {}
-        Some(b'\r') if name_end == start => {
-            return match window.get(start + 1) {
-                None => Ok(Line::Partial),
-                Some(b'\n') => Ok(Line::Empty { next: start + 2 }),
-                Some(_) => Err(Reject::BareCr),
-            };
-        }
-        Some(byte) => return Err(refuse_name(*byte, name_end == start)),
+fn field_line<S: Scan>(
+    scan: S,
+    bytes: &[u8],
+    start: usize,
+    end: usize,
+    fields: &mut Vec<Field>,
+    fields_max: usize,
+) -> Result<Line, Reject> {
+    let Marks { name_end, line_end, id } = scan.line(bytes, start);
+    if bytes.get(name_end) != Some(&b':') || name_end == start {
+        return no_field(bytes.get(start..end).unwrap_or_default(), start, name_end);
     }
-    let mut value_start = name_end + 1;
-    while let Some(b' ' | b'\t') = window.get(value_start) {
+    if bytes.get(line_end..line_end + 2) != Some(b"\r\n") || line_end + 2 > end {
+        return no_line_end(bytes.get(line_end..end).unwrap_or_default());
+    }
+    let (mut value_start, mut value_end) = (name_end + 1, line_end);
+    while let Some(b' ' | b'\t') = bytes.get(value_start) {
         value_start += 1;
     }
-    let value_end = scan.value_end(window, value_start);
-    let next = match window.get(value_end..) {
-        Some([b'\r', b'\n', ..]) => value_end + 2,
-        Some([] | [b'\r']) | None => return Ok(Line::Partial),
-        Some([b'\r', ..]) => return Err(Reject::BareCr),
-        Some([b'\n', ..]) => return Err(Reject::BareLf),
-        Some(_) => return Err(Reject::BadFieldValue),
-    };
-    let mut value_last = value_end;
-    while value_last > value_start && matches!(window.get(value_last - 1), Some(b' ' | b'\t')) {
-        value_last -= 1;
+    while value_end > value_start && matches!(bytes.get(value_end - 1), Some(b' ' | b'\t')) {
+        value_end -= 1;
     }
-    Ok(Line::Field { field: Field { name: span(start, name_end), value: span(value_start, value_last), id }, next })
+    if fields.len() >= fields_max {
+        return Err(Reject::TooManyFields);
+    }
+    // Pushed here and not by the caller: a field that travels through the verdict is written in parts and read as a
+    // whole, which stalls the core for longer than the rest of the line takes.
+    fields.push(Field { name: span(start, name_end), value: span(value_start, value_end), id });
+    Ok(Line::Field { next: line_end + 2 })
+}
+
+/// What a line is whose name is not followed by a colon: unfinished, the empty line, or refused.
+#[inline(never)]
+fn no_field(rest: &[u8], start: usize, name_end: usize) -> Result<Line, Reject> {
+    match rest {
+        [b'\r', b'\n', ..] => Ok(Line::Empty { next: start + 2 }),
+        [] | [b'\r'] => Ok(Line::Partial),
+        [b'\r', ..] => Err(Reject::BareCr),
+        _ => match rest.get(name_end - start) {
+            None => Ok(Line::Partial),
+            Some(byte) => Err(refuse_name(*byte, name_end == start)),
+        },
+    }
+}
+
+/// What a value is that is not followed by CRLF: unfinished or refused.
+#[cold]
+fn no_line_end(rest: &[u8]) -> Result<Line, Reject> {
+    match rest {
+        [] | [b'\r'] => Ok(Line::Partial),
+        [b'\r', ..] => Err(Reject::BareCr),
+        [b'\n', ..] => Err(Reject::BareLf),
+        _ => Err(Reject::BadFieldValue),
+    }
 }
 
 /// The range as a span. Heads are at most [`bounds::HEAD_BYTES_MAX`] long, so that nothing is cut off.
@@ -226,15 +265,15 @@ fn span(start: usize, end: usize) -> Span {
     Span { start: start as u16, len: (end - start) as u16 }
 }
 
-/// Why a method ends at this byte; undecided after CR while the next byte is missing.
+/// Why a method ends at the first of these bytes; undecided after CR while the next byte is missing.
 #[cold]
-fn refuse_method(byte: u8, next: Option<&u8>) -> Result<Option<usize>, Reject> {
-    match (byte, next) {
-        (b'\r', None) => Ok(None),
-        (b'\r', Some(b'\n')) => Err(Reject::BadMethod),
-        (b'\r', Some(_)) => Err(Reject::BareCr),
-        (b'\n', _) => Err(Reject::BareLf),
-        (0..0x20 | 0x7f, _) => Err(Reject::ControlByte),
+fn refuse_method(rest: &[u8]) -> Result<Option<usize>, Reject> {
+    match rest {
+        [] | [b'\r'] => Ok(None),
+        [b'\r', b'\n', ..] => Err(Reject::BadMethod),
+        [b'\r', ..] => Err(Reject::BareCr),
+        [b'\n', ..] => Err(Reject::BareLf),
+        [0..0x20 | 0x7f, ..] => Err(Reject::ControlByte),
         _ => Err(Reject::BadMethod),
     }
 }
@@ -265,9 +304,12 @@ fn refuse_name(byte: u8, empty: bool) -> Reject {
     }
 }
 
+/// The name of a request line beyond its bound: the target's when there is one.
 #[cold]
-fn line_too_long<S: Scan>(scan: S, window: &[u8], start: usize) -> Reject {
-    if scan.token_end(window, start) == window.len() { Reject::BadMethod } else { Reject::TargetTooLong }
+fn line_too_long(head: &RequestHead, start: usize) -> Reject {
+    let line = head.bytes.get(start..).unwrap_or_default();
+    let method_end = line.iter().position(|b| !syntax::is_token_byte(*b));
+    if method_end.and_then(|end| line.get(end)) == Some(&b' ') { Reject::TargetTooLong } else { Reject::BadMethod }
 }
 
 #[cfg(test)]

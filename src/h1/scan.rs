@@ -1,7 +1,7 @@
 //! Where a run of allowed bytes ends: the inner loops of the request parser, plain and with AVX2.
 //!
-//! Each function returns the index of the first byte at or after `from` that is outside of its class, or the length of
-//! the input when there is none. Knows no lines and no verdicts. The one file of the codec with `unsafe`: vector loads,
+//! Each function returns the index of the first byte at or after `from` that is outside of its class. The bytes end in
+//! zeros, which are outside of every class, so that there always is one. Knows no verdicts. The one file of the codec with `unsafe`: vector loads,
 //! each inside of a slice whose length was just compared.
 #![cfg_attr(
     target_arch = "x86_64",
@@ -11,16 +11,28 @@
 use super::{HeadLimits, Parsed, Reject, RequestParser};
 use crate::http::{FieldId, RequestHead, syntax};
 
-/// Searching through a head for the end of a run of allowed bytes.
+/// Zeros that stand behind the bytes of a head while it is read.
+pub(super) const PADDING: usize = 64;
+
+/// Searching through a head for the end of a run of allowed bytes. `from` is at most `bytes.len() - PADDING`.
 pub trait Scan: Copy {
     /// End of the run of token bytes (RFC 9110 §5.6.2): methods.
-    fn token_end(self, input: &[u8], from: usize) -> usize;
+    fn token_end(self, bytes: &[u8], from: usize) -> usize;
     /// End of the run of visible ASCII: request targets.
-    fn target_end(self, input: &[u8], from: usize) -> usize;
-    /// End of the run of field value bytes (RFC 9110 §5.5).
-    fn value_end(self, input: &[u8], from: usize) -> usize;
-    /// End of the run of token bytes, and the number of the field that they name.
-    fn field_name(self, input: &[u8], from: usize) -> (usize, FieldId);
+    fn target_end(self, bytes: &[u8], from: usize) -> usize;
+    /// The marks of the field line that starts here.
+    fn line(self, bytes: &[u8], from: usize) -> Marks;
+}
+
+/// Where the parts of a field line end. `from <= name_end <= line_end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// End of the run of token bytes.
+    pub name_end: usize,
+    /// End of the run of field value bytes (RFC 9110 §5.5), the name included.
+    pub line_end: usize,
+    /// The number of the field that the name is; undefined when the name is empty.
+    pub id: FieldId,
 }
 
 /// [`RequestParser::parse`] with the fastest scanner of this machine.
@@ -45,30 +57,26 @@ pub struct Scalar;
 
 impl Scan for Scalar {
     #[inline(always)]
-    fn token_end(self, input: &[u8], from: usize) -> usize {
-        run_end(input, from, syntax::is_token_byte)
+    fn token_end(self, bytes: &[u8], from: usize) -> usize {
+        run_end(bytes, from, syntax::is_token_byte)
     }
 
     #[inline(always)]
-    fn target_end(self, input: &[u8], from: usize) -> usize {
-        run_end(input, from, |b| b.is_ascii_graphic())
+    fn target_end(self, bytes: &[u8], from: usize) -> usize {
+        run_end(bytes, from, |b| b.is_ascii_graphic())
     }
 
     #[inline(always)]
-    fn value_end(self, input: &[u8], from: usize) -> usize {
-        run_end(input, from, syntax::is_value_byte)
-    }
-
-    #[inline(always)]
-    fn field_name(self, input: &[u8], from: usize) -> (usize, FieldId) {
-        let end = self.token_end(input, from);
-        (end, FieldId::of(input.get(from..end).unwrap_or_default()))
+    fn line(self, bytes: &[u8], from: usize) -> Marks {
+        let name_end = self.token_end(bytes, from);
+        let line_end = run_end(bytes, name_end, syntax::is_value_byte);
+        Marks { name_end, line_end, id: FieldId::of(bytes.get(from..name_end).unwrap_or_default()) }
     }
 }
 
 #[inline(always)]
-fn run_end(input: &[u8], from: usize, allowed: impl Fn(u8) -> bool) -> usize {
-    let rest = input.get(from..).unwrap_or_default();
+fn run_end(bytes: &[u8], from: usize, allowed: impl Fn(u8) -> bool) -> usize {
+    let rest = bytes.get(from..).unwrap_or_default();
     from + rest.iter().position(|b| !allowed(*b)).unwrap_or(rest.len())
 }
 
@@ -76,10 +84,11 @@ fn run_end(input: &[u8], from: usize, allowed: impl Fn(u8) -> bool) -> usize {
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{FieldId, HeadLimits, Parsed, Reject, RequestHead, RequestParser, Scalar, Scan, syntax};
+    use super::{FieldId, HeadLimits, Marks, Parsed, Reject, RequestHead, RequestParser, Scalar, Scan, syntax};
 
     /// Bytes of a vector.
     const WIDTH: usize = 32;
+    const _: () = assert!(super::PADDING == 2 * WIDTH, "a pair of vectors fits behind every start");
 
     /// Proof that the machine has AVX2: only [`parse`] makes one.
     #[derive(Clone, Copy)]
@@ -98,41 +107,51 @@ mod avx2 {
 
     impl Scan for Avx2 {
         #[inline(always)]
-        fn token_end(self, input: &[u8], from: usize) -> usize {
-            self.run_end(input, from, Self::outside_token, Scalar::token_end)
+        fn token_end(self, bytes: &[u8], from: usize) -> usize {
+            // Methods: rare ones only come here, and they are short.
+            Scalar.token_end(bytes, from)
         }
 
         #[inline(always)]
-        fn target_end(self, input: &[u8], from: usize) -> usize {
-            self.run_end(input, from, Self::outside_target, Scalar::target_end)
+        fn target_end(self, bytes: &[u8], from: usize) -> usize {
+            self.run_end(bytes, from, Self::outside_target)
         }
 
+        /// Both ends are searched from the start of the line: the next line does not wait for this one's name.
         #[inline(always)]
-        fn value_end(self, input: &[u8], from: usize) -> usize {
-            self.run_end(input, from, Self::outside_value, Scalar::value_end)
-        }
-
-        #[inline(always)]
-        fn field_name(self, input: &[u8], from: usize) -> (usize, FieldId) {
-            let Some(window) = input.get(from..).and_then(|rest| rest.first_chunk::<WIDTH>()) else {
-                return self.field_name_at_end(input, from);
-            };
-            let vector = self.load(window);
-            let outside = self.outside_token(vector);
-            if outside == 0 {
-                // A name longer than any known one.
-                return (self.token_end(input, from), FieldId::Other);
+        fn line(self, bytes: &[u8], from: usize) -> Marks {
+            let Some(chunk) = chunk(bytes, from) else { return Scalar.line(bytes, from) };
+            let (first, second) = self.load_pair(chunk);
+            let outside_name = self.outside_token(first);
+            let control = u64::from(self.control(first)) | u64::from(self.control(second)) << WIDTH;
+            // 64 zeros where there is none.
+            let mut line_end = from + control.trailing_zeros() as usize;
+            if control == 0 || bytes.get(line_end) == Some(&b'\t') {
+                line_end = self.run_end(bytes, line_end, Self::outside_value);
             }
-            let len = outside.trailing_zeros() as usize;
-            (from + len, self.classify(window, vector, len))
+            if outside_name == 0 {
+                // A name longer than any known one.
+                return Marks { line_end, id: FieldId::Other, name_end: Scalar.token_end(bytes, from) };
+            }
+            let name_len = outside_name.trailing_zeros() as usize;
+            Marks { name_end: from + name_len, line_end, id: self.classify(chunk, first, name_len) }
         }
     }
 
     impl Avx2 {
         #[inline(always)]
-        fn load(self, window: &[u8; WIDTH]) -> __m256i {
+        fn load(self, bytes: &[u8; WIDTH]) -> __m256i {
             // SAFETY: the array has as many bytes as the vector; the load needs no alignment; self proves AVX2.
-            unsafe { _mm256_loadu_si256(window.as_ptr().cast()) }
+            unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+        }
+
+        #[inline(always)]
+        fn load_pair(self, chunk: &[u8; 2 * WIDTH]) -> (__m256i, __m256i) {
+            // SAFETY: the array has as many bytes as two vectors; the loads need no alignment; self proves AVX2.
+            unsafe {
+                let at = chunk.as_ptr();
+                (_mm256_loadu_si256(at.cast()), _mm256_loadu_si256(at.add(WIDTH).cast()))
+            }
         }
 
         /// A bit for each byte that is not a token byte.
@@ -160,51 +179,44 @@ mod avx2 {
             }
         }
 
-        /// A bit for each control byte but HTAB.
+        /// A bit for each control byte, HTAB among them.
         #[inline(always)]
-        fn outside_value(self, vector: __m256i) -> u32 {
+        fn control(self, vector: __m256i) -> u32 {
             // SAFETY: self proves AVX2.
             unsafe {
                 let control = _mm256_cmpeq_epi8(_mm256_min_epu8(vector, _mm256_set1_epi8(0x1f)), vector);
                 let delete = _mm256_cmpeq_epi8(vector, _mm256_set1_epi8(0x7f));
-                let tab = _mm256_cmpeq_epi8(vector, _mm256_set1_epi8(0x09));
-                _mm256_movemask_epi8(_mm256_or_si256(_mm256_andnot_si256(tab, control), delete)) as u32
+                _mm256_movemask_epi8(_mm256_or_si256(control, delete)) as u32
             }
         }
 
+        /// A bit for each control byte but HTAB.
         #[inline(always)]
-        fn run_end(
-            self,
-            input: &[u8],
-            from: usize,
-            outside: impl Fn(Self, __m256i) -> u32,
-            scalar: impl Fn(Scalar, &[u8], usize) -> usize,
-        ) -> usize {
+        fn outside_value(self, vector: __m256i) -> u32 {
+            // SAFETY: self proves AVX2.
+            let tab = unsafe { _mm256_movemask_epi8(_mm256_cmpeq_epi8(vector, _mm256_set1_epi8(0x09))) as u32 };
+            self.control(vector) & !tab
+        }
+
+        #[inline(always)]
+        fn run_end(self, bytes: &[u8], from: usize, outside: impl Fn(Self, __m256i) -> u32) -> usize {
             let mut at = from;
-            while let Some(window) = input.get(at..).and_then(|rest| rest.first_chunk::<WIDTH>()) {
-                let bits = outside(self, self.load(window));
+            while let Some(chunk) = chunk(bytes, at) {
+                let (first, second) = self.load_pair(chunk);
+                let bits = u64::from(outside(self, first)) | u64::from(outside(self, second)) << WIDTH;
                 if bits != 0 {
                     return at + bits.trailing_zeros() as usize;
                 }
-                at += WIDTH;
+                at += 2 * WIDTH;
             }
-            // Fewer bytes are left than a vector has: the last vector of the input holds them at its end.
-            let Some(window) = input.last_chunk::<WIDTH>() else { return scalar(Scalar, input, at) };
-            let skip = at + WIDTH - input.len();
-            if skip >= WIDTH {
-                return input.len().max(from);
-            }
-            match outside(self, self.load(window)) >> skip {
-                0 => input.len(),
-                bits => at + bits.trailing_zeros() as usize,
-            }
+            // Only beyond the padding, where no run goes.
+            bytes.len()
         }
 
-        /// The number of the name that is the first `len` bytes of the window, all of them token bytes.
+        /// The number of the name that is the first `len` bytes of the chunk, all of them token bytes.
         #[inline(always)]
-        fn classify(self, window: &[u8; WIDTH], vector: __m256i, len: usize) -> FieldId {
-            let Some(last) = len.checked_sub(1).and_then(|last| window.get(last)) else { return FieldId::Other };
-            let id = FieldId::candidate(len, window[0], *last);
+        fn classify(self, chunk: &[u8; 2 * WIDTH], vector: __m256i, len: usize) -> FieldId {
+            let id = FieldId::candidate(len, chunk[0], chunk[len.wrapping_sub(1) % WIDTH]);
             // SAFETY: self proves AVX2.
             let equal = unsafe {
                 // Letters become lower case; no other token byte becomes one of a known name's (`-` stays).
@@ -214,12 +226,11 @@ mod avx2 {
             // Zeros stand behind the known name, where lower case has none: equality ends where it does.
             if equal.trailing_ones() as usize == len { id } else { FieldId::Other }
         }
+    }
 
-        #[inline(always)]
-        fn field_name_at_end(self, input: &[u8], from: usize) -> (usize, FieldId) {
-            let end = self.token_end(input, from);
-            (end, FieldId::of(input.get(from..end).unwrap_or_default()))
-        }
+    #[inline(always)]
+    fn chunk(bytes: &[u8], at: usize) -> Option<&[u8; 2 * WIDTH]> {
+        bytes.get(at..).and_then(|rest| rest.first_chunk())
     }
 
     /// For each low nibble the set of high nibbles (as bits, see [`ROW_BITS`]) with which it makes a token byte. Both

@@ -52,7 +52,8 @@ impl Deadlines {
             None => {
                 slots.at.push(NEVER);
                 slots.states.push(Slot::default());
-                u32::try_from(slots.at.len() - 1).expect("fewer timers than file descriptors, because each belongs to one")
+                u32::try_from(slots.at.len() - 1)
+                    .expect("fewer timers than file descriptors, because each belongs to one")
             }
         };
         Timer { owner: Rc::clone(self), index }

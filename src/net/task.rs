@@ -13,14 +13,13 @@ where
 {
     let guarded = async move {
         let mut task = std::pin::pin!(task);
-        let outcome = std::future::poll_fn(|context| {
-            match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(context))) {
+        let outcome =
+            std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(context))) {
                 Ok(Poll::Pending) => Poll::Pending,
                 Ok(Poll::Ready(())) => Poll::Ready(None),
                 Err(payload) => Poll::Ready(Some(payload)),
-            }
-        })
-        .await;
+            })
+            .await;
         if let Some(payload) = outcome {
             let text = payload.downcast_ref::<&str>().copied();
             on_panic(text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text"));

@@ -27,7 +27,13 @@ pub enum Next {
 }
 
 /// Sends the reply.
-pub async fn deliver(core: &Core, service: &CoreService, client: &mut Client<'_>, exchange: &mut Exchange, reply: Reply<'_>) -> Next {
+pub async fn deliver(
+    core: &Core,
+    service: &CoreService,
+    client: &mut Client<'_>,
+    exchange: &mut Exchange,
+    reply: Reply<'_>,
+) -> Next {
     let next = match reply {
         Reply::Failed(failure) => fail(core, client, exchange, failure).await,
         Reply::Answered(answered) => answer(core, service, client, exchange, *answered).await,
@@ -263,7 +269,15 @@ async fn tunnel(
     let upstream = Rc::clone(&answered.connection.stream);
     let mut nothing = core.buffers.small();
     let up = one_way(core, client.stream, body.input, &upstream, &mut nothing, &timer, client.send_ms);
-    let down = one_way(core, &upstream, &mut answered.connection.input, client.stream, &mut pending, client.timer, client.send_ms);
+    let down = one_way(
+        core,
+        &upstream,
+        &mut answered.connection.input,
+        client.stream,
+        &mut pending,
+        client.timer,
+        client.send_ms,
+    );
     let (down, up) = both(down, up).await;
     core.stats.gauge(Gauge::TunnelsOpen, -1);
     core.buffers.give(pending);
@@ -318,10 +332,14 @@ async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output =
     let (mut first, mut second) = (std::pin::pin!(first), std::pin::pin!(second));
     let (mut a, mut b) = (None, None);
     std::future::poll_fn(|context| {
-        if a.is_none() && let std::task::Poll::Ready(done) = first.as_mut().poll(context) {
+        if a.is_none()
+            && let std::task::Poll::Ready(done) = first.as_mut().poll(context)
+        {
             a = Some(done);
         }
-        if b.is_none() && let std::task::Poll::Ready(done) = second.as_mut().poll(context) {
+        if b.is_none()
+            && let std::task::Poll::Ready(done) = second.as_mut().poll(context)
+        {
             b = Some(done);
         }
         match (a.take(), b.take()) {

@@ -159,7 +159,12 @@ impl<'a> Ask<'a> {
         }
     }
 
-    async fn receive_whole(&self, mut connection: Connection, client: &mut Client<'a>, length: usize) -> Result<Answered<'a>, Stop> {
+    async fn receive_whole(
+        &self,
+        mut connection: Connection,
+        client: &mut Client<'a>,
+        length: usize,
+    ) -> Result<Answered<'a>, Stop> {
         let head = self.final_head(&mut connection, &Downstream::of(client)).await?;
         if let Some(body) = &mut client.body {
             body.input.consume(length);
@@ -169,7 +174,11 @@ impl<'a> Ask<'a> {
         Ok(self.answered(connection, head, Upload::Done))
     }
 
-    async fn receive_beside_upload(&self, mut connection: Connection, client: &mut Client<'a>) -> Result<Answered<'a>, Stop> {
+    async fn receive_beside_upload(
+        &self,
+        mut connection: Connection,
+        client: &mut Client<'a>,
+    ) -> Result<Answered<'a>, Stop> {
         let downstream = Downstream::of(client);
         let Some(body) = client.body.take() else { return Err(Stop::Failure(Reason::Internal.into())) };
         let mut upload = Upload::Going(self.upload(body, &downstream, Rc::clone(&connection.stream)));
@@ -215,7 +224,11 @@ impl<'a> Ask<'a> {
     }
 
     /// The final response head; interim ones are passed on to a client that understands them.
-    async fn final_head(&self, connection: &mut Connection, client: &Downstream<'_>) -> Result<ResponseHead, UpstreamError> {
+    async fn final_head(
+        &self,
+        connection: &mut Connection,
+        client: &Downstream<'_>,
+    ) -> Result<ResponseHead, UpstreamError> {
         let mut head = self.core.take_response_head();
         for _ in 0..bounds::INTERIM_MAX {
             let deadline_ms = clock::now_ms() + self.route.read_ms;
@@ -248,7 +261,12 @@ impl<'a> Ask<'a> {
         sent.map_err(|_| UpstreamError::ClientGone)
     }
 
-    fn upload(&self, body: RequestBody<'a>, client: &Downstream<'a>, upstream: Rc<Stream>) -> Pin<Box<dyn Future<Output = Result<(), TransferError>> + 'a>> {
+    fn upload(
+        &self,
+        body: RequestBody<'a>,
+        client: &Downstream<'a>,
+        upstream: Rc<Stream>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), TransferError>> + 'a>> {
         let (core, client) = (self.core, *client);
         let (allowance, send_ms) = (self.route.body_bytes_max, self.upstream.send_ms);
         let forward = self.service.shared.expect == ExpectPolicy::Forward;
@@ -264,9 +282,25 @@ impl<'a> Ask<'a> {
             }
             let encoder = BodyEncoder::new(client.body);
             let (stream, watch) = (client.stream, None);
-            let mut source = Source { stream, input, decoder: &mut decoder, timer: &timer, timeout_ms: client.body_ms, watch, allowance };
+            let mut source = Source {
+                stream,
+                input,
+                decoder: &mut decoder,
+                timer: &timer,
+                timeout_ms: client.body_ms,
+                watch,
+                allowance,
+            };
             let mut pending = core.buffers.small();
-            let mut sink = Sink { stream: &upstream, pending: &mut pending, encoder, timer: &timer, timeout_ms: send_ms, sent: 0, touched: false };
+            let mut sink = Sink {
+                stream: &upstream,
+                pending: &mut pending,
+                encoder,
+                timer: &timer,
+                timeout_ms: send_ms,
+                sent: 0,
+                touched: false,
+            };
             let outcome = transfer(&mut source, &mut sink, &core.buffers).await;
             client.progress.body_bytes.set(sink.sent);
             client.progress.body_read.set(decoder.is_done());

@@ -109,7 +109,9 @@ fn copy_fields<'a>(
 /// Whether a Connection field names more than the usual connection options.
 fn names_fields(value: &[u8]) -> bool {
     connection_tokens(value).any(|t| {
-        !t.eq_ignore_ascii_case(b"close") && !t.eq_ignore_ascii_case(b"keep-alive") && !t.eq_ignore_ascii_case(b"upgrade")
+        !t.eq_ignore_ascii_case(b"close")
+            && !t.eq_ignore_ascii_case(b"keep-alive")
+            && !t.eq_ignore_ascii_case(b"upgrade")
     })
 }
 
@@ -130,7 +132,9 @@ fn write_framing(out: &mut Vec<u8>, body: BodyLength) {
     match body {
         BodyLength::None | BodyLength::UntilClose => {}
         BodyLength::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-        BodyLength::Length(length) => write_field(out, b"Content-Length", itoa::Buffer::new().format(length).as_bytes()),
+        BodyLength::Length(length) => {
+            write_field(out, b"Content-Length", itoa::Buffer::new().format(length).as_bytes())
+        }
     }
 }
 

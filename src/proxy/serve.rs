@@ -1,8 +1,8 @@
 //! The life of one exchange, top to bottom. Each line is a step; the steps are in the files beside this one.
 
 use super::core::{Core, CoreService};
-use super::deliver::deliver;
 pub use super::deliver::Next;
+use super::deliver::deliver;
 use super::exchange::{Client, Exchange};
 use super::failure::Failure;
 use super::fetch::{Reply, fetch};
@@ -65,9 +65,8 @@ fn route<'s>(service: &'s CoreService, client: &Client<'_>, exchange: &mut Excha
 fn finish(core: &Core, client: &Client<'_>, exchange: &Exchange) {
     let now_us = clock::now_us();
     let since_start = |at: u64| at.saturating_sub(exchange.started_us);
-    let upstream_us = exchange
-        .upstream_started_us
-        .map(|from| exchange.upstream_ended_us.unwrap_or(now_us).saturating_sub(from));
+    let upstream_us =
+        exchange.upstream_started_us.map(|from| exchange.upstream_ended_us.unwrap_or(now_us).saturating_sub(from));
     let first_byte_us = exchange.first_byte_us.map(since_start);
     let stats = &core.stats;
     stats.status(exchange.status);

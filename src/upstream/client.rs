@@ -15,7 +15,7 @@ use crate::http::ResponseHead;
 use crate::net::dial::{self, DialError};
 use crate::net::stream::WriteError;
 use crate::net::{Filled, Input, ReadError, Stream, Timer, Wait};
-use crate::stats::{Counter, CoreStats};
+use crate::stats::{CoreStats, Counter};
 
 /// A connection to an upstream in use by one exchange.
 pub struct Connection {
@@ -78,7 +78,8 @@ pub async fn connect<'t>(
     let mut last = UpstreamError::NoEndpoint;
     for address in target.order(clock::now_ms()).take(bounds::ATTEMPTS_MAX) {
         let warm = if fresh { None } else { means.pools.take(address.pool, clock::now_ms(), means.buffers) };
-        let connection = |stream| Connection { stream, input: Input::patient(), pool: address.pool, address: address.address };
+        let connection =
+            |stream| Connection { stream, input: Input::patient(), pool: address.pool, address: address.address };
         if let Some(stream) = warm {
             means.stats.inc(Counter::UpstreamReuses);
             return Ok((connection(stream), address));

@@ -1,0 +1,217 @@
+//! The control plane's life: admin listener, signals, reloads, changed certificates, moved names, the drain.
+//!
+//! Runs on the control thread's tokio runtime. It speaks to the cores by orders only.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::admin::{self, AdminState};
+use super::config::{self, Keep, Loaded};
+use super::fingerprint::Fingerprints;
+use super::listeners::Bound;
+use crate::base::clock;
+use crate::log::{Level, LogWriter, event};
+use crate::order::{Order, Outbox};
+use crate::plan::Plan;
+
+/// What control works with.
+pub struct Control {
+    /// The configuration file; `None` for `ringway proxy`, whose plan is its command line.
+    pub config: Option<PathBuf>,
+    pub keep: Keep,
+    pub loaded: Loaded,
+    pub bound: Bound,
+    pub outboxes: Vec<Outbox>,
+    pub log: Arc<LogWriter>,
+    pub admin_state: Arc<AdminState>,
+    pub admin_listener: Option<std::net::TcpListener>,
+    /// Says that a worker has ended: its core and why.
+    pub ended: mpsc::Receiver<(usize, Result<(), String>)>,
+    /// Set by `demo`: stops as a signal would.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// How often certificate files are looked at, and names are resolved again.
+const WATCH_PERIOD: Duration = Duration::from_secs(1);
+const RESOLVE_TICKS: u64 = 30;
+/// How long after the drain deadline the cores may take to come home.
+const HOME_MS: u64 = 2_000;
+
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+    reopen: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            reopen: signal(SignalKind::user_defined1())?,
+        })
+    }
+}
+
+/// Runs until the gateway has drained.
+///
+/// # Errors
+/// Why the gateway ends in another way, as the last line of the process.
+pub async fn supervise(mut control: Control) -> Result<(), String> {
+    let mut signals = Signals::new().map_err(|e| format!("signals cannot be received: {e}"))?;
+    let (shutdown, shutdown_seen) = watch::channel(false);
+    let admin = control.start_admin(shutdown_seen)?;
+    let mut ticks = interval(WATCH_PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut stop_looks = interval(Duration::from_millis(20));
+    let mut fingerprints = Fingerprints::of(control.watched());
+    let mut tick = 0u64;
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            _ = signals.reopen.recv() => control.log.reopen(),
+            _ = signals.hangup.recv() => {
+                control.reload("SIGHUP");
+                fingerprints = Fingerprints::of(control.watched());
+            }
+            _ = stop_looks.tick() => if control.stop.load(Ordering::Acquire) { break },
+            ended = control.ended.recv() => return Err(dead_core(ended)),
+            _ = ticks.tick() => {
+                tick += 1;
+                if fingerprints.changed(control.watched()) {
+                    control.reload("a watched file changed");
+                }
+                if tick.is_multiple_of(RESOLVE_TICKS) {
+                    control.resolve_again();
+                }
+            }
+        }
+    }
+    let outcome = control.drain(&mut signals).await;
+    // Nobody listens any more where admin is off.
+    let _ = shutdown.send(true);
+    if let Some(admin) = admin {
+        let _ = admin.await;
+    }
+    outcome
+}
+
+fn dead_core(ended: Option<(usize, Result<(), String>)>) -> String {
+    match ended {
+        Some((cpu, Err(why))) => format!("core {cpu} died: {why}; the gateway stops, restart it"),
+        Some((cpu, Ok(()))) => format!("core {cpu} ended without being told; the gateway stops, restart it"),
+        None => "all cores are gone; the gateway stops, restart it".to_owned(),
+    }
+}
+
+impl Control {
+    /// Certificates, keys and authorities: what may change under a running gateway. The configuration itself waits for
+    /// SIGHUP, so that a half-edited file takes no effect.
+    fn watched(&self) -> Vec<PathBuf> {
+        let config = self.config.as_deref();
+        self.loaded.files.iter().filter(|file| Some(file.as_path()) != config).cloned().collect()
+    }
+
+    fn start_admin(&mut self, shutdown: watch::Receiver<bool>) -> Result<Option<tokio::task::JoinHandle<()>>, String> {
+        let Some(listener) = self.admin_listener.take() else { return Ok(None) };
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(|e| format!("admin listener: {e}"))?;
+        let state = Arc::clone(&self.admin_state);
+        Ok(Some(tokio::spawn(async move {
+            if let Err(error) = admin::serve(listener, state, shutdown).await {
+                event(Level::Error, &format!("the admin listener stopped: {error}; the gateway serves on"));
+            }
+        })))
+    }
+
+    /// Loads the configuration again. A bad one is refused whole and the plan in force serves on.
+    fn reload(&mut self, cause: &str) {
+        let Some(path) = self.config.clone() else {
+            event(
+                Level::Info,
+                "reload refused: `ringway proxy` has no file to reload; use `ringway run --config FILE`",
+            );
+            return;
+        };
+        match self.try_reload(&path) {
+            Ok(()) => event(Level::Info, &format!("reloaded: {} ({cause})", path.display())),
+            Err(why) => event(Level::Error, &format!("reload refused, the former plan serves on ({cause}): {why}")),
+        }
+    }
+
+    fn try_reload(&mut self, path: &Path) -> Result<(), String> {
+        let loaded = config::load(path, &self.keep).map_err(|errors| errors.to_string())?;
+        for warning in &loaded.warnings {
+            event(Level::Warn, warning);
+        }
+        if loaded.plan.start != self.loaded.plan.start {
+            event(
+                Level::Warn,
+                "server.cores, driver, admin, connections_max and [log] take effect at the next start only",
+            );
+        }
+        self.give_out(&loaded.plan)?;
+        self.loaded = loaded;
+        Ok(())
+    }
+
+    fn resolve_again(&mut self) {
+        if self.loaded.names.is_empty() {
+            return;
+        }
+        if let Some(plan) = config::resolve_again(&self.loaded.plan) {
+            match self.give_out(&plan) {
+                Ok(()) => {
+                    event(Level::Info, "the addresses of an upstream have changed; the cores use the new ones");
+                    self.loaded.plan = plan;
+                }
+                Err(why) => event(Level::Warn, &format!("the new addresses of an upstream are not used: {why}")),
+            }
+        }
+    }
+
+    fn give_out(&mut self, plan: &Plan) -> Result<(), String> {
+        let orders = self.bound.bind(plan, self.outboxes.len()).map_err(|error| error.to_string())?;
+        let plan = Arc::new(plan.clone());
+        for (outbox, listeners) in self.outboxes.iter().zip(orders) {
+            if !outbox.send(Order::Adopt { plan: Arc::clone(&plan), listeners }) {
+                return Err("a core does not take orders; restart the gateway if this repeats".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the cores to go home and waits for them. A second signal ends the waiting.
+    async fn drain(&mut self, signals: &mut Signals) -> Result<(), String> {
+        self.admin_state.ready.store(false, Ordering::Release);
+        self.admin_state.draining.store(true, Ordering::Release);
+        let drain_ms = self.loaded.plan.drain_ms;
+        event(Level::Info, &format!("draining: running exchanges have {drain_ms} ms to end"));
+        let deadline_ms = clock::now_ms() + drain_ms;
+        for outbox in &self.outboxes {
+            if !outbox.send(Order::Drain { deadline_ms }) {
+                return Err("a core does not take the order to drain; its connections are cut".to_owned());
+            }
+        }
+        let mut patience = Box::pin(tokio::time::sleep(Duration::from_millis(drain_ms + HOME_MS)));
+        for _ in 0..self.outboxes.len() {
+            tokio::select! {
+                ended = self.ended.recv() => if let Some((cpu, Err(why))) = ended {
+                    return Err(format!("core {cpu} died while draining: {why}"));
+                },
+                _ = signals.terminate.recv() => return Err("stopped at once by a second signal".to_owned()),
+                _ = signals.interrupt.recv() => return Err("stopped at once by a second signal".to_owned()),
+                () = &mut patience => return Err("a core did not end in time; its connections are cut".to_owned()),
+            }
+        }
+        Ok(())
+    }
+}

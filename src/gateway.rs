@@ -1,0 +1,230 @@
+//! Puts a plan to work: limits, driver, sockets, log, workers, control. The one place that knows both planes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+
+use ringway::base::clock;
+use ringway::control::admin::AdminState;
+use ringway::control::config::{Keep, Loaded};
+use ringway::control::limits;
+use ringway::control::listeners::Bound;
+use ringway::control::supervise::{Control, supervise};
+use ringway::log::{AccessFormat, Level, LogLane, LogSink, LogWriter, event};
+use ringway::order::{self, Inbox, ListenerOrder, Outbox};
+use ringway::plan::{AccessLog, Cores, Plan};
+use ringway::stats::{CoreStats, ProcessInfo};
+use ringway::worker::driver::{self, Driver};
+use ringway::worker::{self, Assignment};
+use tokio::sync::mpsc;
+
+/// A gateway that serves.
+pub struct Gateway {
+    control: Control,
+    workers: Vec<JoinHandle<()>>,
+    log: Arc<LogWriter>,
+    urls: Vec<String>,
+}
+
+/// Tells which worker has ended, and why.
+type Ended = mpsc::Receiver<(usize, Result<(), String>)>;
+
+/// What every worker gets a part of.
+struct Parts {
+    cpus: Vec<usize>,
+    driver: Driver,
+    plan: Arc<Plan>,
+    stats: Vec<Arc<CoreStats>>,
+    ended: mpsc::Sender<(usize, Result<(), String>)>,
+    ready: std::sync::mpsc::SyncSender<()>,
+}
+
+impl Gateway {
+    /// Starts everything and prints the ready line.
+    ///
+    /// # Errors
+    /// What could not be had, where, and what to do.
+    pub fn start(loaded: Loaded, keep: Keep, config: Option<PathBuf>) -> Result<Self, String> {
+        let start = &loaded.plan.start;
+        for warning in loaded.warnings.iter().cloned().chain(limits::raise(start.connections_max)) {
+            event(Level::Warn, &warning);
+        }
+        let cpus = choose_cores(&start.cores)?;
+        let (driver, why) = driver::probe(start.driver)?;
+        why.iter().for_each(|why| event(Level::Warn, why));
+        let admin_listener = bind_admin(&loaded.plan)?;
+        let mut bound = Bound::default();
+        let sockets = bound.bind(&loaded.plan, cpus.len()).map_err(|e| e.to_string())?;
+        let (log, lanes) = start_log(&loaded.plan, cpus.len())?;
+        let stats: Vec<_> = cpus.iter().map(|_| CoreStats::new()).collect();
+        let (ended, mut ended_seen) = mpsc::channel(cpus.len());
+        let (ready, ready_seen) = std::sync::mpsc::sync_channel(cpus.len());
+        let plan = Arc::new(loaded.plan.clone());
+        let parts = Parts { cpus, driver, plan, stats: stats.clone(), ended, ready };
+        let (workers, outboxes) = start_workers(&parts, sockets, lanes)?;
+        let cpus = parts.cpus.clone();
+        drop(parts);
+        wait_until_ready(&ready_seen, workers.len(), &mut ended_seen)?;
+        let urls = urls(&loaded.plan, &bound);
+        let admin = admin_listener.as_ref().and_then(|l| l.local_addr().ok());
+        print_ready(&urls, &cpus, driver, admin);
+        let process = process_info(driver, &log);
+        let ready = Arc::new(AtomicBool::new(true));
+        let admin_state = Arc::new(AdminState { cores: stats, process, ready, draining: Arc::default() });
+        let control = Control {
+            config,
+            keep,
+            loaded,
+            bound,
+            outboxes,
+            log: Arc::clone(&log),
+            admin_state,
+            admin_listener,
+            ended: ended_seen,
+            stop: Arc::default(),
+        };
+        Ok(Self { control, workers, log, urls })
+    }
+
+    /// The URL of the first listener.
+    pub fn first_url(&self) -> String {
+        self.urls.first().cloned().unwrap_or_default()
+    }
+
+    /// Runs the control plane on this thread until the gateway has drained.
+    ///
+    /// # Errors
+    /// Why it ended in another way.
+    pub fn supervise(mut self, stop: Arc<AtomicBool>) -> Result<(), String> {
+        self.control.stop = stop;
+        let outcome = super::control_runtime()?.block_on(supervise(self.control));
+        if outcome.is_ok() {
+            for worker in self.workers {
+                // A worker that panicked has said so through its end already.
+                let _ = worker.join();
+            }
+        }
+        if let Some(log) = Arc::into_inner(self.log) {
+            log.finish();
+        }
+        outcome
+    }
+}
+
+/// The CPU cores to run on.
+fn choose_cores(wish: &Cores) -> Result<Vec<usize>, String> {
+    let available: Vec<usize> =
+        core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
+    let count = available.len();
+    match wish {
+        Cores::All => Ok(available),
+        Cores::Count(wanted) if (1..=count).contains(wanted) => Ok(available.into_iter().take(*wanted).collect()),
+        Cores::Count(wanted) => {
+            Err(format!("cores: {wanted} are asked for, {count} may be used; ask for 1 to {count}"))
+        }
+        Cores::List(list) => match list.iter().find(|cpu| !available.contains(cpu)) {
+            None => Ok(list.clone()),
+            Some(cpu) => Err(format!("cores: core {cpu} may not be used by this process; available are {available:?}")),
+        },
+    }
+}
+
+fn bind_admin(plan: &Plan) -> Result<Option<std::net::TcpListener>, String> {
+    let Some(address) = plan.start.admin else { return Ok(None) };
+    let listener = std::net::TcpListener::bind(address).map_err(|e| {
+        format!("the admin listener cannot listen on {address}: {e}; set server.admin to another address or to \"off\"")
+    })?;
+    listener.set_nonblocking(true).map_err(|e| format!("the admin listener: {e}"))?;
+    Ok(Some(listener))
+}
+
+fn start_log(plan: &Plan, cores: usize) -> Result<(Arc<LogWriter>, Vec<LogLane>), String> {
+    let sink = match &plan.start.access_log {
+        AccessLog::File(path) => LogSink::File(path.clone()),
+        AccessLog::Stdout | AccessLog::Off => LogSink::Stdout,
+    };
+    let (writer, lanes) = LogWriter::start(sink, cores).map_err(|e| e.to_string())?;
+    Ok((Arc::new(writer), lanes))
+}
+
+fn start_workers(
+    parts: &Parts,
+    sockets: Vec<Vec<ListenerOrder>>,
+    lanes: Vec<LogLane>,
+) -> Result<(Vec<JoinHandle<()>>, Vec<Outbox>), String> {
+    let (mut workers, mut outboxes) = (Vec::new(), Vec::new());
+    for (index, (listeners, log)) in sockets.into_iter().zip(lanes).enumerate() {
+        let (outbox, inbox) = order::queue().map_err(|e| format!("the order queue of a core: {e}"))?;
+        let worker = assignment(parts, index, listeners, log, inbox).and_then(|a| worker::start(a).ok());
+        workers.push(worker.ok_or("no thread for a core could be made; raise the limit on processes")?);
+        outboxes.push(outbox);
+    }
+    Ok((workers, outboxes))
+}
+
+fn assignment(
+    parts: &Parts,
+    index: usize,
+    listeners: Vec<ListenerOrder>,
+    log: LogLane,
+    inbox: Inbox,
+) -> Option<Assignment> {
+    let cpu = *parts.cpus.get(index)?;
+    let (ready, ended) = (parts.ready.clone(), parts.ended.clone());
+    let log_off = parts.plan.start.access_log == AccessLog::Off;
+    Some(Assignment {
+        cpu,
+        driver: parts.driver,
+        plan: Arc::clone(&parts.plan),
+        listeners,
+        inbox,
+        stats: Arc::clone(parts.stats.get(index)?),
+        log_format: if log_off { AccessFormat::Off } else { parts.plan.start.access_format },
+        log,
+        open_max: parts.plan.start.connections_max.div_ceil(parts.cpus.len()),
+        // Both channels have room for every worker; a closed one means that the process is ending.
+        on_ready: Box::new(move || ready.send(()).unwrap_or_default()),
+        on_end: Box::new(move |outcome| ended.try_send((cpu, outcome)).unwrap_or_default()),
+    })
+}
+
+fn wait_until_ready(ready: &std::sync::mpsc::Receiver<()>, workers: usize, ended: &mut Ended) -> Result<(), String> {
+    for _ in 0..workers {
+        if ready.recv().is_err() {
+            let why =
+                ended.try_recv().map(|(cpu, outcome)| format!("core {cpu}: {}", outcome.err().unwrap_or_default()));
+            return Err(format!("a core could not start to serve: {}", why.unwrap_or_default()));
+        }
+    }
+    Ok(())
+}
+
+fn urls(plan: &Plan, bound: &Bound) -> Vec<String> {
+    let scheme = |tls: bool| if tls { "https" } else { "http" };
+    plan.listeners.iter().zip(bound.addresses()).map(|(l, a)| format!("{}://{a}", scheme(l.tls.is_some()))).collect()
+}
+
+/// The line that scripts wait for.
+fn print_ready(urls: &[String], cpus: &[usize], driver: Driver, admin: Option<std::net::SocketAddr>) {
+    let cores: Vec<String> = cpus.iter().map(usize::to_string).collect();
+    println!(
+        "ready listen={} cores={} driver={} flags={} admin={} version={}",
+        urls.join(","),
+        cores.join(","),
+        driver.name(),
+        driver.flags(),
+        admin.map_or_else(|| "off".to_owned(), |a| format!("http://{a}")),
+        env!("CARGO_PKG_VERSION"),
+    );
+}
+
+fn process_info(driver: Driver, log: &LogWriter) -> ProcessInfo {
+    ProcessInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        driver: driver.name().to_owned(),
+        driver_flags: driver.flags().to_owned(),
+        start_unix_ms: clock::unix_ms(),
+        log_failures: log.failures(),
+    }
+}

@@ -1,0 +1,205 @@
+//! One core's life: a pinned thread, its runtime, its front; orders from control until it drains.
+//!
+//! A worker that ends in any other way takes the process with it: a silent dead core would answer its share of the
+//! connections with nothing.
+
+pub mod driver;
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use ahash::AHashMap;
+
+use crate::base::clock;
+use crate::bounds;
+use crate::front::{Front, Listener};
+use crate::log::{AccessFormat, CoreLog, Level, LogLane};
+use crate::net::ready::{Interest, Ready};
+use crate::net::{Timer, task};
+use crate::order::{Inbox, ListenerOrder, Order};
+use crate::plan::Plan;
+use crate::proxy::Core;
+use crate::stats::{CoreStats, Counter, Gauge};
+use driver::Driver;
+
+/// What a worker begins with.
+pub struct Assignment {
+    /// The CPU core to run on.
+    pub cpu: usize,
+    pub driver: Driver,
+    pub plan: Arc<Plan>,
+    pub listeners: Vec<ListenerOrder>,
+    pub inbox: Inbox,
+    pub stats: Arc<CoreStats>,
+    pub log_format: AccessFormat,
+    pub log: LogLane,
+    /// Connections this core takes at most.
+    pub open_max: usize,
+    /// Called once the core serves.
+    pub on_ready: Box<dyn FnOnce() + Send>,
+    /// Called when the worker has ended, with the reason where it was no drain.
+    pub on_end: Box<dyn FnOnce(Result<(), String>) + Send>,
+}
+
+/// Starts the worker's thread.
+///
+/// # Errors
+/// No thread could be made.
+pub fn start(mut assignment: Assignment) -> io::Result<JoinHandle<()>> {
+    let cpu = assignment.cpu;
+    std::thread::Builder::new().name(format!("ringway-core-{cpu}")).spawn(move || {
+        let on_end = std::mem::replace(&mut assignment.on_end, Box::new(|_| ()));
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(assignment)));
+        on_end(match outcome {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("it panicked".to_owned()),
+        });
+    })
+}
+
+fn run(assignment: Assignment) -> io::Result<()> {
+    if !core_affinity::set_for_current(core_affinity::CoreId { id: assignment.cpu }) {
+        return Err(io::Error::other(format!("core {} cannot be pinned to", assignment.cpu)));
+    }
+    driver::run(assignment.driver, serve(assignment))?
+}
+
+/// Everything a core does, on its runtime.
+async fn serve(assignment: Assignment) -> io::Result<()> {
+    let Assignment { cpu, plan, listeners, inbox, stats, log_format, log, open_max, on_ready, .. } = assignment;
+    let log = CoreLog::new(log_format, log);
+    let number = u16::try_from(cpu).unwrap_or(u16::MAX);
+    let core = Rc::new(Core::new(number, Arc::clone(&plan.service), stats, log));
+    let worker = Worker { front: Front::new(Rc::clone(&core), open_max), core, listeners: RefCell::default() };
+    worker.listen(&plan, listeners)?;
+    worker.start_sweep();
+    on_ready();
+    let deadline_ms = worker.obey(inbox).await?;
+    worker.drain(deadline_ms).await;
+    Ok(())
+}
+
+struct Worker {
+    core: Rc<Core>,
+    front: Rc<Front>,
+    listeners: RefCell<AHashMap<u64, Rc<Listener>>>,
+}
+
+impl Worker {
+    /// Carries out orders until one says to drain; returns the drain's deadline.
+    async fn obey(&self, inbox: Inbox) -> io::Result<u64> {
+        let wake = Ready::new(inbox.wake_descriptor()?)?;
+        let never: Timer = self.core.deadlines.timer();
+        loop {
+            let _ = wake.wait(Interest::Read, &never).await?;
+            inbox.quit_wake();
+            while let Some(order) = inbox.take() {
+                self.core.stats.inc(Counter::OrdersHandled);
+                match order {
+                    Order::Drain { deadline_ms } => return Ok(deadline_ms),
+                    Order::Adopt { plan, listeners } => {
+                        if let Err(error) = self.adopt(&plan, listeners) {
+                            let text = format!("core {}: a new listener is not served: {error}", self.core.number);
+                            self.core.log.event(Level::Error, &text);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn adopt(&self, plan: &Plan, orders: Vec<ListenerOrder>) -> io::Result<()> {
+        self.core.adopt(Arc::clone(&plan.service));
+        self.listen(plan, orders)
+    }
+
+    /// Makes the listeners those of the plan: new ones start, known ones take their new options, others stop.
+    fn listen(&self, plan: &Plan, orders: Vec<ListenerOrder>) -> io::Result<()> {
+        let mut former = self.listeners.take();
+        let mut current = AHashMap::with_capacity(orders.len());
+        let mut outcome = Ok(());
+        for (order, options) in orders.into_iter().zip(&plan.listeners) {
+            let known = former.remove(&order.id);
+            let listener = match (known, order.socket) {
+                (Some(listener), _) => {
+                    listener.adopt(Arc::clone(options));
+                    Ok(listener)
+                }
+                (None, Some(socket)) => Listener::start(&self.front, Arc::clone(options), socket),
+                (None, None) => Err(io::Error::other("no socket came with the order")),
+            };
+            match listener {
+                Ok(listener) => drop(current.insert(order.id, listener)),
+                Err(error) => outcome = Err(error),
+            }
+        }
+        former.values().for_each(|listener| listener.stop());
+        self.listeners.replace(current);
+        outcome
+    }
+
+    /// The core's one clockwork: deadlines, log batches, pools.
+    fn start_sweep(&self) {
+        let core = Rc::clone(&self.core);
+        let sweep = async move {
+            for tick in 1u64.. {
+                task::pause(bounds::SWEEP_MS).await;
+                core.deadlines.sweep(clock::now_ms());
+                if tick.is_multiple_of(LOG_TICKS) {
+                    flush(&core);
+                }
+                if tick.is_multiple_of(POOL_TICKS) {
+                    let idle = core.pools.sweep(clock::now_ms(), &core.buffers);
+                    let former = core.stats.gauge_value(Gauge::UpstreamConnectionsIdle);
+                    core.stats.gauge(Gauge::UpstreamConnectionsIdle, i64::try_from(idle).unwrap_or(i64::MAX) - former);
+                }
+            }
+        };
+        // Without it no time-out would ever come again.
+        task::spawn(sweep, |text| abort(&format!("the clockwork of a core panicked: {text}")));
+    }
+
+    /// Stops listening, ends idle connections, waits for the others until the deadline.
+    async fn drain(&self, deadline_ms: u64) {
+        self.core.draining.set(true);
+        for listener in self.listeners.take().values() {
+            listener.stop();
+        }
+        while self.front.open() > 0 && clock::now_ms() < deadline_ms {
+            // Again each time: a connection may have been accepted, or have gone idle, in the meantime.
+            self.core.deadlines.fire_idle();
+            task::pause(DRAIN_PAUSE_MS).await;
+        }
+        // Connections in the accept queue get their turn even when nobody was connected.
+        task::pause(DRAIN_PAUSE_MS).await;
+        self.core.deadlines.fire_idle();
+        if self.front.open() > 0 {
+            let text =
+                format!("core {}: {} connections were cut at the drain deadline", self.core.number, self.front.open());
+            self.core.log.event(Level::Warn, &text);
+        }
+        self.core.pools.clear();
+        flush(&self.core);
+    }
+}
+
+/// Sweeps between two flushes of the log.
+const LOG_TICKS: u64 = 100 / bounds::SWEEP_MS;
+/// Sweeps between two looks at idle upstream connections.
+const POOL_TICKS: u64 = 1_000 / bounds::SWEEP_MS;
+/// Pause between two looks whether the drain is over, milliseconds.
+const DRAIN_PAUSE_MS: u64 = 5;
+
+fn flush(core: &Core) {
+    core.log.flush();
+    core.stats.add(Counter::LogLinesDropped, core.log.take_dropped());
+}
+
+fn abort(text: &str) {
+    crate::log::event(Level::Error, &format!("{text}; the gateway stops"));
+    std::process::abort();
+}

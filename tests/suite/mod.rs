@@ -1,0 +1,17 @@
+//! The behaviour of the gateway, area by area: the real executable between a scripted client and a scripted origin.
+//!
+//! The first line of each test says what must hold. Areas come from simple to complex; `regression.rs` holds one test
+//! per bug that was found elsewhere than here.
+
+pub mod harness;
+
+mod bodies;
+mod forwarding;
+mod heads;
+mod keepalive;
+mod malformed;
+mod retries;
+mod self_test;
+mod streaming;
+mod upgrade;
+mod upstream_failures;
