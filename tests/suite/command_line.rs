@@ -35,7 +35,6 @@ fn usage_errors_exit_with_2() {
         &["proxy", "--to"],
         &["proxy", "--to", "http://127.0.0.1:9", "--driver", "kqueue"],
         &["proxy", "--to", "http://127.0.0.1:9", "--unknown"],
-        &["proxy", "--to", "http://127.0.0.1:9", "--tls-cert", "a.pem"],
         &["run"],
         &["check"],
     ];
@@ -52,7 +51,8 @@ fn other_errors_exit_with_1() {
     let cases: &[(&[&str], &str)] = &[
         (&["run", "--config", "/no/such/file.toml"], "/no/such/file.toml"),
         (&["check", "--config", "/no/such/file.toml"], "/no/such/file.toml"),
-        (&["proxy", "--to", "not a url", "--listen", "127.0.0.1:0"], "not a url"),
+        (&["proxy", "--to", "not a url", "--listen", "127.0.0.1:0"], "--to"),
+        (&["proxy", "--to", "http://127.0.0.1:9", "--tls-cert", "a.pem"], "--tls-key"),
         (&["proxy", "--to", "ftp://127.0.0.1", "--listen", "127.0.0.1:0"], "ftp"),
         (&["proxy", "--to", "http://127.0.0.1:9", "--listen", "nowhere"], "nowhere"),
         (
@@ -149,7 +149,7 @@ fn drivers_are_chosen() {
         let dir = tempfile::TempDir::new().expect("a scratch folder");
         let args =
             ["proxy", "--to", "http://127.0.0.1:9", "--listen", "127.0.0.1:0", "--cores", "1", "--driver", driver];
-        let gateway = Gateway::spawn(dir, &args).expect("a start");
+        let gateway = Gateway::proxy_in(dir, &args);
         let used = gateway.ready.part("driver").expect("the driver in the ready line");
         assert!(
             used == driver || (driver == "auto" && (used == "io_uring" || used == "epoll")),
@@ -166,7 +166,7 @@ fn several_cores_serve() {
     let origin = Origin::new().serve(|_| ok("x"));
     let dir = tempfile::TempDir::new().expect("a scratch folder");
     let args = ["proxy", "--to", &origin.url(), "--listen", "127.0.0.1:0", "--driver", driver()];
-    let gateway = Gateway::spawn(dir, &args).expect("a start on all cores");
+    let gateway = Gateway::proxy_in(dir, &args);
     assert!(gateway.ready.part("cores").is_some_and(|cores| !cores.is_empty()), "{}", gateway.ready.line);
     for _ in 0..30 {
         assert_eq!(gateway.get("/").status, 200);

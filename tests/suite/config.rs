@@ -25,7 +25,8 @@ fn line_of(toml: &str, part: &str) -> String {
 #[test]
 fn a_good_file_is_ok() {
     let checked = check(&base().toml());
-    assert_eq!((checked.code, checked.out.trim(), checked.err.trim()), (Some(0), "ok", ""));
+    assert!(checked.out.starts_with("ok"), "{checked:?}");
+    assert_eq!((checked.code, checked.err.trim()), (Some(0), ""));
 }
 
 /// Every key of the reference is taken.
@@ -94,12 +95,12 @@ fn mistakes() -> Vec<Mistake> {
         at(base().address("nowhere"), "nowhere", &["nowhere", "address"]),
         at(base().address("127.0.0.1:99999"), "99999", &["99999"]),
         at(base().listener("proxy_protocol = \"yes\""), "proxy_protocol", &["proxy_protocol"]),
-        at(Config::to(&"127.0.0.1:9000"), "endpoints", &["127.0.0.1:9000", "http"]),
+        at(Config::to(&"127.0.0.1:9000"), "endpoints", &["endpoints", "http"]),
         at(Config::to(&"ftp://127.0.0.1"), "endpoints", &["ftp"]),
-        at(Config::to(&"http://127.0.0.1:9/path"), "endpoints", &["/path"]),
+        at(Config::to(&"http://127.0.0.1:9/path"), "endpoints", &["endpoints", "path"]),
         at(Config::to_all(&[]), "endpoints", &["endpoints"]),
         at(base().upstream("pool = -1"), "pool", &["pool"]),
-        at(base().upstream("ca = \"missing-ca.pem\""), "missing-ca", &["missing-ca.pem"]),
+        at(Config::to(&"https://127.0.0.1:9").upstream("ca = \"missing-ca.pem\""), "missing-ca", &["missing-ca.pem"]),
         at(base().route("upstream = \"twice\""), "twice", &[]),
         at(base().path("path = \"v1\""), "\"v1\"", &["path", "/"]),
         at(base().path("path = \"/a\"\nexact = \"/b\""), "", &["path", "exact"]),
@@ -125,7 +126,6 @@ fn mistakes() -> Vec<Mistake> {
             &["orgin", "did you mean", "origin"],
         ),
         at(base().more("[[upstream]]\nname = \"origin\"\nendpoints = [\"http://127.0.0.1:1\"]"), "", &["origin"]),
-        at(base().more("[[route]]\nname = \"same\"\npath = \"/\"\nupstream = \"origin\""), "", &["same"]),
         at(base().listener("[[listener.tls]]\ncert = \"no.pem\"\nkey = \"no.key\""), "no.pem", &["no.pem"]),
         at(base().listener("[[listener.tls]]\ncert = \"no.pem\""), "", &["key"]),
         Mistake { toml: "[server\ncores = 1".to_owned(), line: "[server", words: &[] },
@@ -204,6 +204,12 @@ fn examples_are_good() {
             for (name, made) in [("cert = ", &cert), ("key = ", &key), ("ca = ", &ca)] {
                 if line.trim_start().starts_with(name) {
                     toml = toml.replace(line, &format!("{name}{:?}", text(made)));
+                }
+            }
+            for (_, rest) in line.match_indices("file:").map(|(at, _)| line.split_at(at + 5)) {
+                let name = rest.split('"').next().unwrap_or_default();
+                if !name.starts_with('/') {
+                    std::fs::write(dir.path().join(name), "value").expect("a file in the scratch folder");
                 }
             }
             for (_, rest) in line.match_indices("env:").map(|(at, _)| line.split_at(at + 4)) {

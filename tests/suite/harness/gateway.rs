@@ -185,8 +185,22 @@ impl Gateway {
     pub fn proxy(args: &[&str]) -> Self {
         let mut all = vec!["proxy", "--cores", "1", "--driver", super::driver()];
         all.extend_from_slice(args);
-        let dir = TempDir::new().expect("a scratch folder");
-        Self::spawn(dir, &all).unwrap_or_else(|failed| panic!("the gateway did not start: {failed:#?}"))
+        Self::proxy_in(TempDir::new().expect("a scratch folder"), &all)
+    }
+
+    /// The same with every argument given. `proxy` has its admin listener on one fixed port: while another test holds it,
+    /// the start is tried again.
+    #[track_caller]
+    pub fn proxy_in(dir: TempDir, args: &[&str]) -> Self {
+        let mut started = Self::spawn(dir, args);
+        eventually("the admin port of `proxy` is free", || {
+            let busy = started.as_ref().is_err_and(|failed| failed.err.contains("127.0.0.1:9901"));
+            if busy {
+                started = Self::spawn(TempDir::new().expect("a scratch folder"), args);
+            }
+            !busy
+        });
+        started.unwrap_or_else(|failed| panic!("the gateway did not start: {failed:#?}"))
     }
 
     /// Starts the executable and waits for its `ready` line.
