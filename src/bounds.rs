@@ -76,9 +76,7 @@ pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
 pub const ATTEMPTS_MAX: usize = 3;
 /// Interim (1xx) responses taken from an upstream before the final one.
 pub const INTERIM_MAX: usize = 16;
-/// Connections of the whole process.
-pub const CONNECTIONS_DEFAULT: usize = 100_000;
-/// Ceiling of [`CONNECTIONS_DEFAULT`].
+/// Ceiling of the connections of the whole process.
 pub const CONNECTIONS_MAX: usize = 10_000_000;
 
 const _: () = {
@@ -87,7 +85,6 @@ const _: () = {
     assert!(REQUEST_LINE_BYTES_DEFAULT < HEAD_BYTES_DEFAULT);
     assert!(FIELDS_DEFAULT <= FIELDS_MAX);
     assert!(POOL_IDLE_DEFAULT <= POOL_IDLE_MAX);
-    assert!(CONNECTIONS_DEFAULT <= CONNECTIONS_MAX);
     assert!(HEAD_BYTES_MAX <= BUFFER_BYTES_LARGE, "a head fits one large buffer");
     assert!(BUFFER_BYTES < BUFFER_BYTES_LARGE);
     assert!(CHUNK_LINE_BYTES_MAX < BUFFER_BYTES, "a chunk line fits one buffer");

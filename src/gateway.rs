@@ -1,6 +1,7 @@
 //! Puts a plan to work: limits, driver, sockets, log, workers, control. The one place that knows both planes.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
@@ -23,7 +24,7 @@ use tokio::sync::mpsc;
 pub struct Gateway {
     control: Control,
     workers: Vec<JoinHandle<()>>,
-    log: Arc<LogWriter>,
+    log: Rc<LogWriter>,
     urls: Vec<String>,
 }
 
@@ -35,6 +36,7 @@ struct Parts {
     cpus: Vec<usize>,
     driver: Driver,
     plan: Arc<Plan>,
+    connections_max: usize,
     stats: Vec<Arc<CoreStats>>,
     ended: mpsc::Sender<(usize, Result<(), String>)>,
     ready: std::sync::mpsc::SyncSender<()>,
@@ -47,13 +49,14 @@ impl Gateway {
     /// What could not be had, where, and what to do.
     pub fn start(loaded: Loaded, keep: Keep, config: Option<PathBuf>) -> Result<Self, String> {
         let start = &loaded.plan.start;
-        for warning in loaded.warnings.iter().cloned().chain(limits::raise(start.connections_max)) {
-            event(Level::Warn, &warning);
+        let limits = limits::raise(start.connections_max);
+        for warning in loaded.warnings.iter().chain(&limits.note) {
+            event(Level::Warn, warning);
         }
         let cpus = choose_cores(&start.cores)?;
         let (driver, why) = driver::probe(start.driver)?;
         why.iter().for_each(|why| event(Level::Warn, why));
-        let admin_listener = bind_admin(&loaded.plan)?;
+        let admin_listener = bind_admin(&loaded.plan, config.is_some())?;
         let mut bound = Bound::default();
         let sockets = bound.bind(&loaded.plan, cpus.len()).map_err(|e| e.to_string())?;
         let (log, lanes) = start_log(&loaded.plan, cpus.len())?;
@@ -61,7 +64,8 @@ impl Gateway {
         let (ended, mut ended_seen) = mpsc::channel(cpus.len());
         let (ready, ready_seen) = std::sync::mpsc::sync_channel(cpus.len());
         let plan = Arc::new(loaded.plan.clone());
-        let parts = Parts { cpus, driver, plan, stats: stats.clone(), ended, ready };
+        let connections_max = limits.connections_max;
+        let parts = Parts { cpus, driver, plan, connections_max, stats: stats.clone(), ended, ready };
         let (workers, outboxes) = start_workers(&parts, sockets, lanes)?;
         let cpus = parts.cpus.clone();
         drop(parts);
@@ -78,7 +82,7 @@ impl Gateway {
             loaded,
             bound,
             outboxes,
-            log: Arc::clone(&log),
+            log: Rc::clone(&log),
             admin_state,
             admin_listener,
             ended: ended_seen,
@@ -105,7 +109,7 @@ impl Gateway {
                 let _ = worker.join();
             }
         }
-        if let Some(log) = Arc::into_inner(self.log) {
+        if let Some(log) = Rc::into_inner(self.log) {
             log.finish();
         }
         outcome
@@ -130,22 +134,32 @@ fn choose_cores(wish: &Cores) -> Result<Vec<usize>, String> {
     }
 }
 
-fn bind_admin(plan: &Plan) -> Result<Option<std::net::TcpListener>, String> {
+/// The admin listener's socket. Nobody asked for it on a command line: where its port is taken, `proxy` runs without.
+fn bind_admin(plan: &Plan, configured: bool) -> Result<Option<std::net::TcpListener>, String> {
     let Some(address) = plan.start.admin else { return Ok(None) };
-    let listener = std::net::TcpListener::bind(address).map_err(|e| {
-        format!("the admin listener cannot listen on {address}: {e}; set server.admin to another address or to \"off\"")
-    })?;
+    let listener = match std::net::TcpListener::bind(address) {
+        Ok(listener) => listener,
+        Err(error) if !configured => {
+            event(Level::Warn, &format!("no admin listener: {address}: {error}"));
+            return Ok(None);
+        }
+        Err(error) => {
+            return Err(format!(
+                "the admin listener cannot listen on {address}: {error}; set server.admin to another address or to \"off\""
+            ));
+        }
+    };
     listener.set_nonblocking(true).map_err(|e| format!("the admin listener: {e}"))?;
     Ok(Some(listener))
 }
 
-fn start_log(plan: &Plan, cores: usize) -> Result<(Arc<LogWriter>, Vec<LogLane>), String> {
+fn start_log(plan: &Plan, cores: usize) -> Result<(Rc<LogWriter>, Vec<LogLane>), String> {
     let sink = match &plan.start.access_log {
         AccessLog::File(path) => LogSink::File(path.clone()),
         AccessLog::Stdout | AccessLog::Off => LogSink::Stdout,
     };
     let (writer, lanes) = LogWriter::start(sink, cores).map_err(|e| e.to_string())?;
-    Ok((Arc::new(writer), lanes))
+    Ok((Rc::new(writer), lanes))
 }
 
 fn start_workers(
@@ -182,7 +196,7 @@ fn assignment(
         stats: Arc::clone(parts.stats.get(index)?),
         log_format: if log_off { AccessFormat::Off } else { parts.plan.start.access_format },
         log,
-        open_max: parts.plan.start.connections_max.div_ceil(parts.cpus.len()),
+        open_max: parts.connections_max.div_ceil(parts.cpus.len()),
         // Both channels have room for every worker; a closed one means that the process is ending.
         on_ready: Box::new(move || ready.send(()).unwrap_or_default()),
         on_end: Box::new(move |outcome| ended.try_send((cpu, outcome)).unwrap_or_default()),

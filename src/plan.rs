@@ -27,8 +27,8 @@ pub struct Start {
     pub driver: DriverChoice,
     /// `None` = no admin listener.
     pub admin: Option<SocketAddr>,
-    /// Connections of the whole process.
-    pub connections_max: usize,
+    /// Connections of the whole process; `None` = as many as the limit on open files allows.
+    pub connections_max: Option<usize>,
     pub access_log: AccessLog,
     pub access_format: AccessFormat,
 }

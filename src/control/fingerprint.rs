@@ -9,14 +9,25 @@ use std::path::PathBuf;
 #[derive(PartialEq, Eq)]
 pub struct Fingerprints {
     /// `None` = the file was not there.
-    files: Vec<(PathBuf, Option<(i64, i64, u64, u64)>)>,
+    files: Vec<(PathBuf, Option<Look>)>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Look {
+    modified: (i64, i64),
+    bytes: u64,
+    inode: u64,
 }
 
 impl Fingerprints {
     /// As the files look now.
     pub fn of(files: Vec<PathBuf>) -> Self {
         let look = |path: PathBuf| {
-            let seen = std::fs::metadata(&path).ok().map(|m| (m.mtime(), m.mtime_nsec(), m.size(), m.ino()));
+            let seen = std::fs::metadata(&path).ok().map(|m| Look {
+                modified: (m.mtime(), m.mtime_nsec()),
+                bytes: m.size(),
+                inode: m.ino(),
+            });
             (path, seen)
         };
         Self { files: files.into_iter().map(look).collect() }

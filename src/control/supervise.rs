@@ -3,6 +3,7 @@
 //! Runs on the control thread's tokio runtime. It speaks to the cores by orders only.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub struct Control {
     pub loaded: Loaded,
     pub bound: Bound,
     pub outboxes: Vec<Outbox>,
-    pub log: Arc<LogWriter>,
+    pub log: Rc<LogWriter>,
     pub admin_state: Arc<AdminState>,
     pub admin_listener: Option<std::net::TcpListener>,
     /// Says that a worker has ended: its core and why.

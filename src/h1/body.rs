@@ -133,6 +133,14 @@ impl BodyDecoder {
         }
     }
 
+    /// Body bytes that must come for sure: the rest of Content-Length, or of the current chunk.
+    pub fn announced(&self) -> u64 {
+        match self.state {
+            State::Length(left) | State::Data(left) => left,
+            _ => 0,
+        }
+    }
+
     /// The trailer fields of a complete body that may be passed on, each `Name: value` and CRLF; possibly none.
     pub fn take_trailers(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.trailers)

@@ -50,8 +50,9 @@ async fn fail(core: &Core, client: &mut Client<'_>, exchange: &mut Exchange, fai
     if failure.is_silent() {
         return Next::Close { linger: false };
     }
-    let drainable = drainable_bytes(client);
-    let keep_alive = client.framing.keep_alive && !core.draining.get() && drainable.is_some();
+    // A client that sends more than it may is not worth reading on.
+    let drainable = failure.reason != Reason::BodyTooLarge && is_drainable(client);
+    let keep_alive = client.framing.keep_alive && !core.draining.get() && drainable;
     let mut out = core.buffers.small();
     let before = out.len();
     let without_body = client.head.method == Method::Head;
@@ -75,15 +76,13 @@ async fn fail(core: &Core, client: &mut Client<'_>, exchange: &mut Exchange, fai
     if keep_alive && drain(core, client).await { Next::KeepAlive } else { Next::Close { linger: true } }
 }
 
-/// How much body is still to come, where it is worth waiting for: a small one of known length that is on its way.
-fn drainable_bytes(client: &Client<'_>) -> Option<u64> {
-    if client.framing.expect_continue && client.body.as_ref().is_some_and(|b| b.input.is_empty()) {
-        return None;
-    }
+/// Whether the unread body is worth waiting for: none, or a small one of known length that is on its way.
+fn is_drainable(client: &Client<'_>) -> bool {
+    let uninvited = client.framing.expect_continue && client.body.as_ref().is_some_and(|b| b.input.is_empty());
     match (client.framing.body, &client.body) {
-        (BodyLength::None, _) => Some(0),
-        (BodyLength::Length(length), Some(_)) if length <= bounds::DRAIN_BYTES_MAX as u64 => Some(length),
-        _ => None,
+        (BodyLength::None, _) => true,
+        (BodyLength::Length(length), Some(_)) => length <= bounds::DRAIN_BYTES_MAX as u64 && !uninvited,
+        _ => false,
     }
 }
 

@@ -57,7 +57,8 @@ pub struct Progress {
 /// Bytes of the longest request id that is taken over.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
-/// What identifies an exchange in logs, in fields and in error bodies: visible ASCII without quotes or backslashes.
+/// What identifies an exchange in logs, in fields and in error bodies: letters, digits and `-_.:/+=@`, so that it needs
+/// no escaping anywhere.
 #[derive(Clone, Copy)]
 pub struct RequestId {
     bytes: [u8; REQUEST_ID_BYTES_MAX],
@@ -73,7 +74,7 @@ impl RequestId {
 
     fn taken_over(given: &[u8]) -> Option<Self> {
         let fits = (1..=REQUEST_ID_BYTES_MAX).contains(&given.len());
-        if !fits || !given.iter().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\')) {
+        if !fits || !given.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=@".contains(b)) {
             return None;
         }
         let mut bytes = [0; REQUEST_ID_BYTES_MAX];

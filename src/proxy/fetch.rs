@@ -117,10 +117,12 @@ impl<'a> Ask<'a> {
                     return Ok(answered);
                 }
                 Err(Stop::Failure(failure)) => return Err(failure),
-                Err(Stop::Upstream(error)) => error,
+                Err(Stop::Upstream { error, reused }) => (error, reused),
             };
+            let (error, reused) = error;
             let (progress, ending) = error.ending();
-            if attempts >= bounds::ATTEMPTS_MAX || !may_send_again(client.head.method, progress, ending) {
+            let elsewhere = reused || self.target.len() > 1;
+            if attempts >= bounds::ATTEMPTS_MAX || !may_send_again(client.head.method, progress, ending, elsewhere) {
                 self.note(&error, exchange);
                 return Err(Failure::from(&error));
             }
@@ -143,7 +145,8 @@ impl<'a> Ask<'a> {
             stats: &self.core.stats,
             timer: client.timer,
         };
-        let (connection, address) = client::connect(self.target, &means, self.route.connect_ms, fresh).await?;
+        let (connection, address) =
+            client::connect(self.target, &means, self.route.connect_ms, fresh).await.map_err(Stop::of(false))?;
         exchange.endpoint = Some(address.address);
         let mut request = self.core.buffers.small();
         self.write_head(&mut request, client, exchange, address);
@@ -151,7 +154,7 @@ impl<'a> Ask<'a> {
         let sent = connection.send(&request, body, client.timer, self.upstream.send_ms).await;
         let sent_bytes = (request.len() + body.len()) as u64;
         self.core.buffers.give(request);
-        sent?;
+        sent.map_err(Stop::of(connection.reused))?;
         self.core.stats.add(Counter::UpstreamBytesSent, sent_bytes);
         match whole {
             Some(length) => self.receive_whole(connection, client, length).await,
@@ -165,7 +168,8 @@ impl<'a> Ask<'a> {
         client: &mut Client<'a>,
         length: usize,
     ) -> Result<Answered<'a>, Stop> {
-        let head = self.final_head(&mut connection, &Downstream::of(client)).await?;
+        let reused = connection.reused;
+        let head = self.final_head(&mut connection, &Downstream::of(client)).await.map_err(Stop::of(reused))?;
         if let Some(body) = &mut client.body {
             body.input.consume(length);
         }
@@ -326,14 +330,14 @@ impl<'a> Ask<'a> {
 /// Why an attempt stopped.
 enum Stop {
     /// The upstream failed: the retry rule decides.
-    Upstream(UpstreamError),
+    Upstream { error: UpstreamError, reused: bool },
     /// The exchange is over.
     Failure(Failure),
 }
 
-impl From<UpstreamError> for Stop {
-    fn from(error: UpstreamError) -> Self {
-        Self::Upstream(error)
+impl Stop {
+    fn of(reused: bool) -> impl FnOnce(UpstreamError) -> Self {
+        move |error| Self::Upstream { error, reused }
     }
 }
 

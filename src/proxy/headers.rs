@@ -44,9 +44,7 @@ pub fn write_request(out: &mut Vec<u8>, parts: &RequestParts<'_>) {
         write_field(out, b"Expect", b"100-continue");
     }
     write_connection(out, parts);
-    out.extend_from_slice(b"Via: 1.1 ");
-    out.extend_from_slice(parts.service.via.as_bytes());
-    out.extend_from_slice(b"\r\n");
+    write_via(out, parts.head.version, parts.service.via.as_bytes());
     write_field(out, b"X-Request-Id", parts.request_id.as_bytes());
     write_brought(out, &parts.route.request);
     out.extend_from_slice(b"\r\n");
@@ -136,6 +134,13 @@ fn write_framing(out: &mut Vec<u8>, body: BodyLength) {
             write_field(out, b"Content-Length", itoa::Buffer::new().format(length).as_bytes())
         }
     }
+}
+
+/// Via names the protocol the message came in (RFC 9110 §7.6.3).
+fn write_via(out: &mut Vec<u8>, received: Version, pseudonym: &[u8]) {
+    out.extend_from_slice(if received == Version::Http11 { b"Via: 1.1 " } else { b"Via: 1.0 " });
+    out.extend_from_slice(pseudonym);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Fields the edits bring in.
@@ -253,9 +258,7 @@ pub fn write_response(out: &mut Vec<u8>, parts: &ResponseParts<'_>) {
     if parts.head.find(FieldId::Date).is_none() {
         write_field(out, b"Date", &parts.date);
     }
-    out.extend_from_slice(b"Via: 1.1 ");
-    out.extend_from_slice(parts.via);
-    out.extend_from_slice(b"\r\n");
+    write_via(out, parts.head.version, parts.via);
     write_field(out, b"X-Request-Id", parts.request_id.as_bytes());
     write_brought(out, parts.edits);
     if parts.upgrade {

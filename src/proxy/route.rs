@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::http::{FieldId, RequestHead};
 
 /// What a request must look like to take a route.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Matcher {
     /// Lower-case host without port; `*.example.com` matches one or more labels in front; `None` = any host.
     pub host: Option<Box<str>>,
@@ -60,7 +60,7 @@ pub struct Rewrite {
 }
 
 /// Changes of a head. Removal comes first, then `set`, then `add`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Edits {
     /// The only value this field will have.
     pub set: Vec<(Box<str>, Box<str>)>,
@@ -68,6 +68,26 @@ pub struct Edits {
     pub add: Vec<(Box<str>, Box<str>)>,
     /// Lower-case names; the names in `set` are removed implicitly.
     pub remove: Vec<Box<str>>,
+}
+
+/// Names only: values may be secrets.
+fn names_of(fields: &[(Box<str>, Box<str>)]) -> Vec<&str> {
+    fields.iter().map(|(name, _)| &**name).collect()
+}
+
+impl std::fmt::Debug for Matcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { host, path, methods, fields } = self;
+        let fields = names_of(fields);
+        write!(f, "Matcher {{ host: {host:?}, path: {path:?}, methods: {methods:?}, fields: {fields:?} }}")
+    }
+}
+
+impl std::fmt::Debug for Edits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { set, add, remove } = self;
+        write!(f, "Edits {{ set: {:?}, add: {:?}, remove: {remove:?} }}", names_of(set), names_of(add))
+    }
 }
 
 impl Edits {

@@ -74,6 +74,10 @@ pub async fn transfer(source: &mut Source<'_>, sink: &mut Sink<'_>, buffers: &Bu
         let decoded = source.decoder.decode(source.input.unread_mut()).map_err(TransferError::Malformed)?;
         let payload = source.input.unread().get(..decoded.payload).unwrap_or_default();
         source.allowance = source.allowance.checked_sub(payload.len() as u64).ok_or(TransferError::TooLarge)?;
+        // Announced is as good as sent: there is no use in waiting for bytes that will not be taken.
+        if source.decoder.announced() > source.allowance {
+            return Err(TransferError::TooLarge);
+        }
         let done = ended || decoded.done;
         let trailers = if done { source.decoder.take_trailers() } else { Vec::new() };
         sink.put(payload, done.then_some(&trailers)).await.map_err(TransferError::Sink)?;

@@ -40,6 +40,16 @@ impl Target {
         Self { addresses: addresses.collect(), next: Cell::new(0) }
     }
 
+    /// How many addresses there are.
+    pub fn len(&self) -> usize {
+        self.addresses.len()
+    }
+
+    /// Whether no address is known.
+    pub fn is_empty(&self) -> bool {
+        self.addresses.is_empty()
+    }
+
     /// The addresses in the order to try them for one request.
     pub fn order(&self, now_ms: u64) -> impl Iterator<Item = &Address> {
         let count = self.addresses.len();

@@ -23,6 +23,8 @@ pub struct Connection {
     pub input: Input,
     pub pool: PoolId,
     pub address: SocketAddr,
+    /// It carried an exchange before.
+    pub reused: bool,
 }
 
 /// What of a core is needed to get connections.
@@ -78,17 +80,22 @@ pub async fn connect<'t>(
     let mut last = UpstreamError::NoEndpoint;
     for address in target.order(clock::now_ms()).take(bounds::ATTEMPTS_MAX) {
         let warm = if fresh { None } else { means.pools.take(address.pool, clock::now_ms(), means.buffers) };
-        let connection =
-            |stream| Connection { stream, input: Input::patient(), pool: address.pool, address: address.address };
+        let connection = |stream, reused| Connection {
+            stream,
+            input: Input::patient(),
+            pool: address.pool,
+            address: address.address,
+            reused,
+        };
         if let Some(stream) = warm {
             means.stats.inc(Counter::UpstreamReuses);
-            return Ok((connection(stream), address));
+            return Ok((connection(stream, true), address));
         }
         match dial_one(address, means.timer, connect_ms).await {
             Ok(stream) => {
                 means.stats.inc(Counter::UpstreamConnects);
                 address.worked();
-                return Ok((connection(Rc::new(stream)), address));
+                return Ok((connection(Rc::new(stream), false), address));
             }
             Err(error) => {
                 address.failed(clock::now_ms());

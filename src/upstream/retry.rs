@@ -25,11 +25,14 @@ pub enum Ending {
 }
 
 /// Whether the request may go out again on a fresh connection (RFC 9110 §9.2.2).
-pub fn may_send_again(method: Method, progress: Progress, ending: Ending) -> bool {
+///
+/// `elsewhere` = the failed connection was a reused one, or there is another address to ask: a fresh connection that the
+/// only address has just closed would meet the same end.
+pub fn may_send_again(method: Method, progress: Progress, ending: Ending, elsewhere: bool) -> bool {
     match (progress, ending) {
         (_, Ending::Other) | (Progress::ResponseBegun, _) => false,
-        (Progress::NothingSent, Ending::Closed) => true,
-        (Progress::Sent, Ending::Closed) => method.is_idempotent(),
+        (Progress::NothingSent, Ending::Closed) => elsewhere,
+        (Progress::Sent, Ending::Closed) => elsewhere && method.is_idempotent(),
     }
 }
 
@@ -39,11 +42,12 @@ mod tests {
 
     #[test]
     fn a_post_goes_out_again_only_if_nothing_was_sent() {
-        assert!(may_send_again(Method::Post, Progress::NothingSent, Ending::Closed));
-        assert!(!may_send_again(Method::Post, Progress::Sent, Ending::Closed));
-        assert!(!may_send_again(Method::Other, Progress::Sent, Ending::Closed));
-        assert!(may_send_again(Method::Get, Progress::Sent, Ending::Closed));
-        assert!(!may_send_again(Method::Get, Progress::Sent, Ending::Other));
-        assert!(!may_send_again(Method::Get, Progress::ResponseBegun, Ending::Closed));
+        assert!(may_send_again(Method::Post, Progress::NothingSent, Ending::Closed, true));
+        assert!(!may_send_again(Method::Post, Progress::Sent, Ending::Closed, true));
+        assert!(!may_send_again(Method::Other, Progress::Sent, Ending::Closed, true));
+        assert!(may_send_again(Method::Get, Progress::Sent, Ending::Closed, true));
+        assert!(!may_send_again(Method::Get, Progress::Sent, Ending::Other, true));
+        assert!(!may_send_again(Method::Get, Progress::ResponseBegun, Ending::Closed, true));
+        assert!(!may_send_again(Method::Get, Progress::Sent, Ending::Closed, false));
     }
 }

@@ -115,11 +115,7 @@ fn start(server: &RawServer, log: &RawLog, context: &Context<'_>) -> Start {
         cores: server.cores.as_ref().map_or(Cores::All, |at| at.value.clone()),
         driver: or(&server.driver, Default::default()),
         admin,
-        connections_max: server
-            .connections_max
-            .as_ref()
-            .and_then(|at| usize::try_from(at.value).ok())
-            .unwrap_or(bounds::CONNECTIONS_DEFAULT),
+        connections_max: server.connections_max.as_ref().and_then(|at| usize::try_from(at.value).ok()),
         access_log: log.access.as_ref().map_or(AccessLog::Stdout, |at| match at.as_str() {
             "stdout" => AccessLog::Stdout,
             "off" => AccessLog::Off,

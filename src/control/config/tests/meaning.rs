@@ -31,7 +31,7 @@ fn what_is_not_written_is_the_default() {
     assert_eq!(start.cores, Cores::All);
     assert_eq!(start.driver, DriverChoice::Auto);
     assert_eq!(start.admin, Some("127.0.0.1:9901".parse().unwrap()));
-    assert_eq!(start.connections_max, bounds::CONNECTIONS_DEFAULT);
+    assert_eq!(start.connections_max, None);
     assert_eq!(start.access_log, AccessLog::Stdout);
     assert_eq!(start.access_format, AccessFormat::Json);
     assert_eq!(plan.drain_ms, 30_000);
@@ -73,7 +73,7 @@ fn the_server_section_is_taken_over() {
     assert_eq!(plan.start.driver, DriverChoice::Epoll);
     assert_eq!(plan.drain_ms, 2, "parts of a millisecond are rounded up");
     assert_eq!(plan.start.admin, None);
-    assert_eq!(plan.start.connections_max, 16);
+    assert_eq!(plan.start.connections_max, Some(16));
     assert_eq!(plan.start.access_log, AccessLog::File("logs/a.log".into()));
     assert_eq!(plan.start.access_format, AccessFormat::Combined);
     let service = &plan.service;
