@@ -19,6 +19,16 @@ fn an_idle_gateway_ends_at_once() {
     }
 }
 
+/// Signals are heard from the moment the ready line is out: a supervisor may stop what it has just started.
+#[test]
+fn signals_are_heard_at_once() {
+    let config = Config::to(&"http://127.0.0.1:9");
+    for _ in 0..5 {
+        config.start().stop();
+        assert!(config.start().reload(&config.toml()).0);
+    }
+}
+
 /// A running exchange finishes, is told to be the last, and new connections are refused meanwhile.
 #[test]
 fn a_running_exchange_finishes() {

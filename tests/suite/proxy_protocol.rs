@@ -126,13 +126,11 @@ fn wrong_headers_are_closed() {
     assert!(origin.take_requests().is_empty());
 }
 
-/// A header that never comes is given up after the time of a head.
+/// A header that never comes is given up after the time of a handshake.
 #[test]
 fn a_missing_header_is_given_up() {
     let origin = Origin::new();
-    let gateway = Config::to(&origin)
-        .listener("proxy_protocol = true\nhead_timeout = \"200ms\"\nidle_timeout = \"200ms\"")
-        .start();
+    let gateway = Config::to(&origin).listener("proxy_protocol = true\nhandshake_timeout = \"200ms\"").start();
     let mut silent = gateway.client();
     assert!(silent.wait_gone() < 2_000);
     let mut half = gateway.client();

@@ -201,6 +201,24 @@ fn a_reset_answer_is_cut_for_the_client() {
     }
 }
 
+/// Where only the end of the connection tells the end of the answer, a cut one ends in a reset: a close would be a fake end.
+#[test]
+fn a_cut_answer_has_no_fake_end() {
+    let origin = Origin::new();
+    let gateway = Config::to(&origin).start();
+    for head in ["Content-Length: 100\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"] {
+        let mut client = gateway.client();
+        client.send("GET / HTTP/1.0\r\n\r\n");
+        let (mut peer, _) = origin.accept_request();
+        peer.send(format!("HTTP/1.1 200 OK\r\n{head}"));
+        let response = client.read_response_head();
+        client.expect_bytes("h");
+        drop(peer);
+        let response = client.finish_response(response, false);
+        assert!(response.body.cut.is_some(), "{response:?}");
+    }
+}
+
 /// An answer that stops in the middle meets the read time, and is cut.
 #[test]
 fn an_answer_that_stops_is_cut() {

@@ -281,6 +281,12 @@ impl Gateway {
         self.child.try_wait().expect("the child is ours").is_none()
     }
 
+    /// What /proc says of the process: it may have ended without a word.
+    fn state(&self) -> String {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        status.lines().find(|line| line.starts_with("State")).unwrap_or("the process is gone").to_owned()
+    }
+
     /// Rewrites the configuration file.
     pub fn write_config(&self, config: &str) {
         std::fs::write(self.dir.path().join("gateway.toml"), config).expect("a file in the scratch folder");
@@ -293,7 +299,7 @@ impl Gateway {
         let first = self.err.all().len();
         self.signal(Signal::HUP);
         let line = self.err.wait_from(first, |line| line.contains("reloaded") || line.contains("reload refused"));
-        let line = line.unwrap_or_else(|| panic!("no verdict on the reload in {:#?}", self.err.all()));
+        let line = line.unwrap_or_else(|| panic!("no verdict on the reload; {} {:#?}", self.state(), self.err.all()));
         (!line.contains("refused"), line)
     }
 

@@ -126,6 +126,6 @@ pub fn connect_behind(
 
 /// The certificate that the server showed.
 pub fn shown(connection: &Connection) -> Vec<u8> {
-    let Wire::Client(tls) = &connection.wire else { panic!("not a TLS client") };
+    let Wire::Client(tls) = &connection.wire else { panic!("a TLS client") };
     tls.conn.peer_certificates().and_then(|chain| chain.first()).expect("a certificate").to_vec()
 }
