@@ -143,7 +143,7 @@ fn many_connections_are_served_and_forgotten() {
     assert_eq!(gateway.get("/").status, 200);
     eventually("idle upstream connections are closed", || origin.open() == 0);
     let before = gateway.descriptors();
-    let mut clients: Vec<Connection> = (0..200).map(|_| gateway.client()).collect();
+    let mut clients: Vec<Connection> = (0..100).map(|_| gateway.client()).collect();
     clients.iter_mut().for_each(|client| client.send(get("/")));
     clients.iter_mut().for_each(|client| assert_eq!(client.read_response().status, 200));
     drop(clients);

@@ -47,6 +47,13 @@ impl Lines {
         self.0.0.lock().expect("no panic while collecting").lines.clone()
     }
 
+    /// Everything that a process has written that has ended.
+    #[track_caller]
+    fn whole(&self) -> String {
+        eventually("the output is read", || self.0.0.lock().expect("no panic while collecting").ended);
+        self.all().join("\n")
+    }
+
     /// Waits for a line, from the given number on; `None` when the stream ended or the time is over.
     pub fn wait_from(&self, first: usize, wanted: impl Fn(&str) -> bool) -> Option<String> {
         let start = clock::now_ms();
@@ -129,11 +136,7 @@ pub fn run(args: &[&str]) -> Failed {
     let mut child = command(args).spawn().expect("the executable starts");
     let (out, err) = collect(&mut child);
     let status = wait_exit(&mut child).unwrap_or_else(|| panic!("{args:?} should have ended"));
-    let text = |lines: Lines| {
-        eventually("the output is read", || lines.0.0.lock().expect("no panic while collecting").ended);
-        lines.all().join("\n")
-    };
-    Failed { code: status.code(), out: text(out), err: text(err) }
+    Failed { code: status.code(), out: out.whole(), err: err.whole() }
 }
 
 fn collect(child: &mut Child) -> (Lines, Lines) {
@@ -209,7 +212,7 @@ impl Gateway {
         let (out, err) = collect(&mut child);
         let Some(line) = out.wait_from(0, |line| line.starts_with("ready")) else {
             let code = wait_exit(&mut child).and_then(|status| status.code());
-            return Err(Failed { code, out: out.all().join("\n"), err: err.all().join("\n") });
+            return Err(Failed { code, out: out.whole(), err: err.whole() });
         };
         Ok(Self { child, dir, ready: Ready::parse(&line), out, err })
     }
