@@ -102,11 +102,15 @@ impl RequestParser {
             self.in_fields = true;
         }
         let RequestHead { bytes, fields, .. } = head;
+        let (mut scan, mut line) = (scan, self.line);
         loop {
-            match field_line(scan, bytes, self.line, end, fields, limits.fields)? {
-                Line::Partial => return Ok(Parsed::Partial),
+            match field_line(&mut scan, bytes, line, end, fields, limits.fields)? {
+                Line::Partial => {
+                    self.line = line;
+                    return Ok(Parsed::Partial);
+                }
                 Line::Empty { next } => return Ok(Parsed::Complete { head_bytes: next }),
-                Line::Field { next } => self.line = next,
+                Line::Field { next } => line = next,
             }
         }
     }
@@ -203,7 +207,7 @@ enum Line {
 /// Reads one field line within `bytes[start..end]` into `fields`.
 #[inline(always)]
 fn field_line<S: Scan>(
-    scan: S,
+    scan: &mut S,
     bytes: &[u8],
     start: usize,
     end: usize,
