@@ -214,14 +214,19 @@ fn field_line<S: Scan>(
     fields: &mut Vec<Field>,
     fields_max: usize,
 ) -> Result<Line, Reject> {
+    if pair(bytes, start) == Some(*b"\r\n") && start + 2 <= end {
+        return Ok(Line::Empty { next: start + 2 });
+    }
     let Marks { name_end, line_end, id } = scan.line(bytes, start);
     if bytes.get(name_end) != Some(&b':') || name_end == start {
-        return no_field(bytes.get(start..end).unwrap_or_default(), start, name_end);
+        return no_field(bytes.get(start..end).unwrap_or_default(), name_end - start);
     }
-    if bytes.get(line_end..line_end + 2) != Some(b"\r\n") || line_end + 2 > end {
+    if pair(bytes, line_end) != Some(*b"\r\n") || line_end + 2 > end {
         return no_line_end(bytes.get(line_end..end).unwrap_or_default());
     }
     let (mut value_start, mut value_end) = (name_end + 1, line_end);
+    // Most values follow one space.
+    value_start += usize::from(bytes.get(value_start) == Some(&b' '));
     while let Some(b' ' | b'\t') = bytes.get(value_start) {
         value_start += 1;
     }
@@ -237,16 +242,15 @@ fn field_line<S: Scan>(
     Ok(Line::Field { next: line_end + 2 })
 }
 
-/// What a line is whose name is not followed by a colon: unfinished, the empty line, or refused.
-#[inline(never)]
-fn no_field(rest: &[u8], start: usize, name_end: usize) -> Result<Line, Reject> {
+/// What a line is whose name of `name_bytes` is not followed by a colon: unfinished or refused.
+#[cold]
+fn no_field(rest: &[u8], name_bytes: usize) -> Result<Line, Reject> {
     match rest {
-        [b'\r', b'\n', ..] => Ok(Line::Empty { next: start + 2 }),
         [] | [b'\r'] => Ok(Line::Partial),
         [b'\r', ..] => Err(Reject::BareCr),
-        _ => match rest.get(name_end - start) {
+        _ => match rest.get(name_bytes) {
             None => Ok(Line::Partial),
-            Some(byte) => Err(refuse_name(*byte, name_end == start)),
+            Some(byte) => Err(refuse_name(*byte, name_bytes == 0)),
         },
     }
 }
@@ -260,6 +264,11 @@ fn no_line_end(rest: &[u8]) -> Result<Line, Reject> {
         [b'\n', ..] => Err(Reject::BareLf),
         _ => Err(Reject::BadFieldValue),
     }
+}
+
+#[inline(always)]
+fn pair(bytes: &[u8], at: usize) -> Option<[u8; 2]> {
+    bytes.get(at..)?.first_chunk().copied()
 }
 
 /// The range as a span. Heads are at most [`bounds::HEAD_BYTES_MAX`] long, so that nothing is cut off.

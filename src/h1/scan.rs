@@ -119,8 +119,8 @@ mod avx2 {
     impl Scan for Avx2 {
         #[inline(always)]
         fn token_end(self, bytes: &[u8], from: usize) -> usize {
-            // Methods: rare ones only come here, and they are short.
-            Scalar.token_end(bytes, from)
+            // Only rare methods come here, and they are short.
+            token_end_slow(bytes, from)
         }
 
         #[inline(always)]
@@ -130,13 +130,12 @@ mod avx2 {
 
         #[inline(always)]
         fn line(&mut self, bytes: &[u8], from: usize) -> Marks {
-            let Some(chunk) = chunk(bytes, from) else { return Scalar.line(bytes, from) };
+            let Some(chunk) = chunk(bytes, from) else { return line_slow(bytes, from, bytes.len()) };
             let line_end = self.value_end(bytes, from);
             let (first, _) = self.load_pair(chunk);
             let outside_name = self.outside_token(first);
             if outside_name == 0 {
-                // A name longer than any known one.
-                return Marks { line_end, id: FieldId::Other, name_end: Scalar.token_end(bytes, from) };
+                return line_slow(bytes, from, line_end);
             }
             let name_len = outside_name.trailing_zeros() as usize;
             Marks { name_end: from + name_len, line_end, id: self.classify(chunk, first, name_len) }
@@ -260,6 +259,19 @@ mod avx2 {
             // Zeros stand behind the known name, where lower case has none: equality ends where it does.
             if equal.trailing_ones() as usize == len { id } else { FieldId::Other }
         }
+    }
+
+    /// A line whose name is longer than any known one.
+    #[cold]
+    #[inline(never)]
+    fn line_slow(bytes: &[u8], from: usize, line_end: usize) -> Marks {
+        Marks { line_end, id: FieldId::Other, name_end: Scalar.token_end(bytes, from) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn token_end_slow(bytes: &[u8], from: usize) -> usize {
+        Scalar.token_end(bytes, from)
     }
 
     #[inline(always)]
