@@ -227,11 +227,8 @@ fn field_line<S: Scan>(
     let (mut value_start, mut value_end) = (name_end + 1, line_end);
     // Most values follow one space.
     value_start += usize::from(bytes.get(value_start) == Some(&b' '));
-    while let Some(b' ' | b'\t') = bytes.get(value_start) {
-        value_start += 1;
-    }
-    while value_end > value_start && matches!(bytes.get(value_end - 1), Some(b' ' | b'\t')) {
-        value_end -= 1;
+    if is_blank(bytes, value_start) || is_blank(bytes, value_end - 1) {
+        (value_start, value_end) = trimmed(bytes, value_start, value_end);
     }
     if fields.len() >= fields_max {
         return Err(Reject::TooManyFields);
@@ -264,6 +261,24 @@ fn no_line_end(rest: &[u8]) -> Result<Line, Reject> {
         [b'\n', ..] => Err(Reject::BareLf),
         _ => Err(Reject::BadFieldValue),
     }
+}
+
+/// Whether a byte of a line is SP or HTAB; neither ends a value, and most values have neither at their ends.
+#[inline(always)]
+fn is_blank(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at).is_some_and(|byte| matches!(byte, b' ' | b'\t'))
+}
+
+/// The range without SP and HTAB at its ends.
+#[cold]
+fn trimmed(bytes: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
+    while start < end && is_blank(bytes, start) {
+        start += 1;
+    }
+    while start < end && is_blank(bytes, end - 1) {
+        end -= 1;
+    }
+    (start, end)
 }
 
 #[inline(always)]
