@@ -96,7 +96,7 @@ impl RequestParser {
             let most = start + limits.request_line_bytes;
             match request_line(scan, head, start, end.min(most))? {
                 Some(next) => self.line = next,
-                None if end >= most => return Err(line_too_long(head, start)),
+                None if end >= most => return Err(line_too_long(head.bytes.get(start..most).unwrap_or_default())),
                 None => return Ok(Parsed::Partial),
             }
             self.in_fields = true;
@@ -335,8 +335,7 @@ fn refuse_name(byte: u8, empty: bool) -> Reject {
 
 /// The name of a request line beyond its bound: the target's when there is one.
 #[cold]
-fn line_too_long(head: &RequestHead, start: usize) -> Reject {
-    let line = head.bytes.get(start..).unwrap_or_default();
+fn line_too_long(line: &[u8]) -> Reject {
     let method_end = line.iter().position(|b| !syntax::is_token_byte(*b));
     if method_end.and_then(|end| line.get(end)) == Some(&b' ') { Reject::TargetTooLong } else { Reject::BadMethod }
 }

@@ -97,7 +97,8 @@ impl FieldId {
 
 const SLOT_COUNT: usize = 256;
 /// Found at compile time so that no two known names share a slot.
-const MULTIPLIERS: (usize, usize) = find_multipliers();
+const MULTIPLIERS: (usize, usize) =
+    find_multipliers().expect("a pair exists because no two known names share length, first and last byte");
 static SLOTS: [FieldId; SLOT_COUNT] = slots();
 static NAMES: [&[u8]; KNOWN.len() + 1] = names();
 static PADDED: [[u8; NAME_BYTES_MAX]; KNOWN.len() + 1] = padded();
@@ -112,17 +113,16 @@ const fn slot_of_known(multipliers: (usize, usize), index: usize) -> usize {
     slot(multipliers, name.len(), name[0], name[name.len() - 1])
 }
 
-const fn find_multipliers() -> (usize, usize) {
+const fn find_multipliers() -> Option<(usize, usize)> {
     let mut pair = 0;
     while pair < 64 * 64 {
         let multipliers = (pair / 64, pair % 64);
         if is_perfect(multipliers) {
-            return multipliers;
+            return Some(multipliers);
         }
         pair += 1;
     }
-    assert!(false, "two known names share length, first and last byte: hash another byte");
-    (0, 0)
+    None
 }
 
 const fn is_perfect(multipliers: (usize, usize)) -> bool {
