@@ -73,7 +73,23 @@ impl FieldId {
     pub fn of(name: &[u8]) -> Self {
         let (Some(first), Some(last)) = (name.first(), name.last()) else { return Self::Other };
         let id = Self::candidate(name.len(), *first, *last);
-        if id.name().eq_ignore_ascii_case(name) { id } else { Self::Other }
+        if id.is_spelled(name) { id } else { Self::Other }
+    }
+
+    /// Whether the name is this one in any case, compared eight bytes at a time. Never for [`FieldId::Other`].
+    #[inline]
+    fn is_spelled(self, name: &[u8]) -> bool {
+        let len = self.name().len();
+        if len != name.len() || len == 0 {
+            return false;
+        }
+        let known = self.padded_name();
+        let Some(last) = len.checked_sub(8) else { return self.name().eq_ignore_ascii_case(name) };
+        // The last word overlaps the one before it.
+        (0..last).step_by(8).chain([last]).all(|at| match (word(name, at), word(known, at)) {
+            (Some(ours), Some(known)) => (ours ^ known) & !letters(known) == 0,
+            _ => false,
+        })
     }
 
     /// The only known name that a name of this length, first and last byte can be; compare before use.
@@ -93,6 +109,15 @@ impl FieldId {
     pub const fn padded_name(self) -> &'static [u8; NAME_BYTES_MAX] {
         &PADDED[self as usize]
     }
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|word| u64::from_ne_bytes(*word))
+}
+
+/// 0x20, the bit of the case, at each letter of a word of a known name: other bytes of it are `-`, below 0x40.
+const fn letters(known: u64) -> u64 {
+    (known & 0x4040_4040_4040_4040) >> 1
 }
 
 const SLOT_COUNT: usize = 256;
