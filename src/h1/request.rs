@@ -65,7 +65,7 @@ impl RequestParser {
             let end = window.len().min(have + COPY_BYTES);
             head.bytes.extend_from_slice(window.get(have..end).unwrap_or_default());
             head.bytes.extend_from_slice(&[0; PADDING]);
-            let verdict = self.read_lines(scan, end, limits, head);
+            let verdict = self.read_lines(scan, window.get(..end).unwrap_or_default(), limits, head);
             match verdict {
                 Ok(Parsed::Complete { head_bytes }) => {
                     head.bytes.truncate(head_bytes);
@@ -80,23 +80,24 @@ impl RequestParser {
         }
     }
 
-    /// Reads the lines of `head.bytes[..end]`, from the first unfinished one on.
+    /// Reads the lines of `input`, from the first unfinished one on; `head.bytes` holds the same and padding.
     #[inline(always)]
     fn read_lines<S: Scan>(
         &mut self,
         scan: S,
-        end: usize,
+        input: &[u8],
         limits: &HeadLimits,
         head: &mut RequestHead,
     ) -> Result<Parsed, Reject> {
+        let end = input.len();
         if !self.in_fields {
-            let Some(start) = self.skip_empty_lines(head.bytes.get(..end).unwrap_or_default()) else {
-                return Ok(Parsed::Partial);
-            };
+            let Some(start) = self.skip_empty_lines(input) else { return Ok(Parsed::Partial) };
             let most = start + limits.request_line_bytes;
-            match request_line(scan, head, start, end.min(most))? {
+            // Not from the copy: it was just written, and a load across two stores waits for both.
+            let bytes = input.get(..most).unwrap_or(input);
+            match request_line(scan, bytes, start, head)? {
                 Some(next) => self.line = next,
-                None if end >= most => return Err(line_too_long(head.bytes.get(start..most).unwrap_or_default())),
+                None if end >= most => return Err(line_too_long(bytes.get(start..).unwrap_or_default())),
                 None => return Ok(Parsed::Partial),
             }
             self.in_fields = true;
@@ -132,10 +133,9 @@ impl RequestParser {
     }
 }
 
-/// Reads the request line within `head.bytes[start..end]`; the start of the next line when it is complete.
+/// Reads the request line that starts at `start`; the start of the next line when it is complete.
 #[inline(always)]
-fn request_line<S: Scan>(scan: S, head: &mut RequestHead, start: usize, end: usize) -> Result<Option<usize>, Reject> {
-    let bytes = head.bytes.as_slice();
+fn request_line<S: Scan>(scan: S, bytes: &[u8], start: usize, head: &mut RequestHead) -> Result<Option<usize>, Reject> {
     let (method, method_end) = match bytes.get(start..).and_then(|rest| rest.first_chunk::<4>()) {
         Some(text) if *text == *b"GET " => (Method::Get, start + 3),
         Some(text) if *text == *b"POST" && bytes.get(start + 4) == Some(&b' ') => (Method::Post, start + 4),
@@ -145,18 +145,18 @@ fn request_line<S: Scan>(scan: S, head: &mut RequestHead, start: usize, end: usi
         }
     };
     match bytes.get(method_end) {
-        _ if method_end >= end => return Ok(None),
+        None => return Ok(None),
         Some(b' ') if method_end > start => {}
-        _ => return refuse_method(bytes.get(method_end..end).unwrap_or_default()),
+        Some(_) => return refuse_method(bytes.get(method_end..).unwrap_or_default()),
     }
     let target_start = method_end + 1;
     let target_end = scan.target_end(bytes, target_start);
     match bytes.get(target_end) {
-        _ if target_end >= end => return Ok(None),
+        None => return Ok(None),
         Some(b' ') if target_end > target_start => {}
-        byte => return Err(refuse_target(byte.copied().unwrap_or_default(), target_end == target_start)),
+        Some(byte) => return Err(refuse_target(*byte, target_end == target_start)),
     }
-    let Some((version, next)) = version(bytes, target_end + 1, end)? else { return Ok(None) };
+    let Some((version, next)) = version(bytes, target_end + 1)? else { return Ok(None) };
     head.method_span = span(start, method_end);
     head.method = method;
     head.target_span = span(target_start, target_end);
@@ -166,11 +166,11 @@ fn request_line<S: Scan>(scan: S, head: &mut RequestHead, start: usize, end: usi
 
 /// Reads `HTTP/1.x` and CRLF; the version and the start of the next line.
 #[inline(always)]
-fn version(bytes: &[u8], start: usize, end: usize) -> Result<Option<(Version, usize)>, Reject> {
+fn version(bytes: &[u8], start: usize) -> Result<Option<(Version, usize)>, Reject> {
     // Compared as arrays, which takes two steps; a slice pattern takes ten.
     match bytes.get(start..).and_then(|rest| rest.first_chunk::<10>()) {
-        Some(text) if *text == *b"HTTP/1.1\r\n" && start + 10 <= end => Ok(Some((Version::Http11, start + 10))),
-        _ => version_slow(bytes.get(..end).unwrap_or_default(), start),
+        Some(text) if *text == *b"HTTP/1.1\r\n" => Ok(Some((Version::Http11, start + 10))),
+        _ => version_slow(bytes, start),
     }
 }
 

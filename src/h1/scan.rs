@@ -1,7 +1,6 @@
 //! Where a run of allowed bytes ends: the inner loops of the request parser, plain and with AVX2.
 //!
-//! Each function returns the index of the first byte at or after `from` that is outside of its class. The bytes end in
-//! zeros, which are outside of every class, so that there always is one. Knows no verdicts. The one file of the codec with `unsafe`: vector loads,
+//! Each function returns the index of the first byte at or after `from` that is outside of its class. Knows no verdicts. The one file of the codec with `unsafe`: vector loads,
 //! each inside of a slice whose length was just compared.
 #![cfg_attr(
     target_arch = "x86_64",
@@ -14,15 +13,16 @@ use crate::http::{FieldId, RequestHead, syntax};
 /// Zeros that stand behind the bytes of a head while it is read.
 pub(super) const PADDING: usize = 64;
 
-/// Searching through a head for the end of a run of allowed bytes. `from` is at most `bytes.len() - PADDING`.
+/// Searching through a head for the end of a run of allowed bytes.
 ///
 /// A scanner may remember what it saw: it is made anew where the bytes change.
 pub trait Scan: Copy {
-    /// End of the run of token bytes (RFC 9110 §5.6.2): methods.
+    /// End of the run of token bytes (RFC 9110 §5.6.2), or of the bytes: methods.
     fn token_end(self, bytes: &[u8], from: usize) -> usize;
-    /// End of the run of visible ASCII: request targets.
+    /// End of the run of visible ASCII, or of the bytes: request targets.
     fn target_end(self, bytes: &[u8], from: usize) -> usize;
-    /// The marks of the field line that starts here; `from` never goes back.
+    /// The marks of the field line that starts here. The bytes end in [`PADDING`] zeros, which are outside of every
+    /// class, so that there always are marks; `from` is before them or at the first one, and never goes back.
     fn line(&mut self, bytes: &[u8], from: usize) -> Marks;
 }
 
@@ -125,7 +125,16 @@ mod avx2 {
 
         #[inline(always)]
         fn target_end(self, bytes: &[u8], from: usize) -> usize {
-            self.run_end(bytes, from, Self::outside_target)
+            let mut at = from;
+            while let Some(chunk) = vector(bytes, at) {
+                let outside = self.outside_target(self.load(chunk));
+                if outside != 0 {
+                    return at + outside.trailing_zeros() as usize;
+                }
+                at += WIDTH;
+            }
+            // Less than a vector is left, which is rare: fields follow.
+            target_end_slow(bytes, at)
         }
 
         #[inline(always)]
@@ -231,21 +240,6 @@ mod avx2 {
             };
         }
 
-        #[inline(always)]
-        fn run_end(self, bytes: &[u8], from: usize, outside: impl Fn(Self, __m256i) -> u32) -> usize {
-            let mut at = from;
-            while let Some(chunk) = chunk(bytes, at) {
-                let (first, second) = self.load_pair(chunk);
-                let bits = u64::from(outside(self, first)) | u64::from(outside(self, second)) << WIDTH;
-                if bits != 0 {
-                    return at + bits.trailing_zeros() as usize;
-                }
-                at += BLOCK;
-            }
-            // Only beyond the padding, where no run goes.
-            bytes.len()
-        }
-
         /// The number of the name that is the first `len` bytes of the chunk, all of them token bytes.
         #[inline(always)]
         fn classify(self, chunk: &[u8; BLOCK], vector: __m256i, len: usize) -> FieldId {
@@ -272,6 +266,17 @@ mod avx2 {
     #[inline(never)]
     fn token_end_slow(bytes: &[u8], from: usize) -> usize {
         Scalar.token_end(bytes, from)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn target_end_slow(bytes: &[u8], from: usize) -> usize {
+        Scalar.target_end(bytes, from)
+    }
+
+    #[inline(always)]
+    fn vector(bytes: &[u8], at: usize) -> Option<&[u8; WIDTH]> {
+        bytes.get(at..).and_then(|rest| rest.first_chunk())
     }
 
     #[inline(always)]
