@@ -453,6 +453,42 @@ mod tests {
     }
 
     #[test]
+    fn every_byte_at_every_place_reads_alike_with_and_without_vectors() {
+        let line =
+            "x-name-of-a-field-longer-than-a-vector: a value that is longer than a block of vectors, all of it\t.\r\n";
+        let text = format!("GET /target/longer/than/one/vector/of/the/scanner HTTP/1.1\r\nHost: a\r\n{line}\r\n");
+        let limits = HeadLimits::default();
+        let (mut ours, mut referee) = (RequestHead::default(), RequestHead::default());
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            for byte in 0..=255 {
+                bytes[at] = byte;
+                let verdict = RequestParser::default().parse(&bytes, &limits, &mut ours);
+                let expected = RequestParser::default().parse_by(scan::Scalar, &bytes, &limits, &mut referee);
+                assert_eq!(verdict, expected, "{byte:#x} at {at}");
+                if verdict.is_ok() {
+                    assert_eq!((&ours.bytes, &ours.fields), (&referee.bytes, &referee.fields), "{byte:#x} at {at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn known_names_are_numbered_in_any_case_and_place() {
+        for (id, name) in crate::http::field::KNOWN {
+            for name in [(*name).to_owned(), name.to_uppercase(), format!("{name}x"), name[1..].to_owned()] {
+                let head = read(format!("GET / HTTP/1.1\r\n{name}: a\r\n\r\n").as_bytes()).unwrap();
+                let expected = if name.eq_ignore_ascii_case(std::str::from_utf8(id.name()).unwrap()) {
+                    *id
+                } else {
+                    FieldId::of(name.as_bytes())
+                };
+                assert_eq!(head.fields[0].id, expected, "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn a_used_head_and_parser_start_anew() {
         let (mut parser, mut head) = (RequestParser::default(), RequestHead::default());
         for input in [&b"GET /a HTTP/1.1\r\nA: b\r\n\r\n"[..], b"PUT /b HTTP/1.0\r\nC: d\r\n\r\n"] {

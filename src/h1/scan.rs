@@ -1,7 +1,7 @@
 //! Where a run of allowed bytes ends: the inner loops of the request parser, plain and with AVX2.
 //!
-//! Each function returns the index of the first byte at or after `from` that is outside of its class. Knows no verdicts. The one file of the codec with `unsafe`: vector loads,
-//! each inside of a slice whose length was just compared.
+//! Each function returns the index of the first byte at or after `from` that is outside of its class. Knows no
+//! verdicts. The one file of the codec with `unsafe`: vector loads, each from an array of its own size.
 #![cfg_attr(
     target_arch = "x86_64",
     expect(unsafe_code, reason = "vector loads and calls of functions compiled for AVX2")
