@@ -35,7 +35,8 @@ impl RequestParser {
     ///
     /// `input` starts at the first byte of the request (empty lines before it included) and is, from call to call, the
     /// same bytes plus more. On [`Parsed::Complete`] `head.bytes` is a copy of the head and every span points into it;
-    /// before that the head is unfinished and must be handed in again as it is. After `Complete` or an error, [`reset`](Self::reset) comes first.
+    /// before that the head is unfinished and must be handed in again as it is. After `Complete` or an error,
+    /// [`reset`](Self::reset) comes first.
     ///
     /// # Errors
     /// The first violation in the order of the bytes; the connection can only be answered and closed.
@@ -63,6 +64,7 @@ impl RequestParser {
         loop {
             let have = head.bytes.len();
             let end = window.len().min(have + COPY_BYTES);
+            head.bytes.reserve(end - have + PADDING);
             head.bytes.extend_from_slice(window.get(have..end).unwrap_or_default());
             head.bytes.extend_from_slice(&[0; PADDING]);
             let verdict = self.read_lines(scan, window.get(..end).unwrap_or_default(), limits, head);
