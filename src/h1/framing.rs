@@ -116,16 +116,8 @@ impl<'a> Seen<'a> {
             // Resolved only where it is looked at: most fields say nothing about framing.
             let value = || field.value.of(bytes);
             match field.id {
-                FieldId::Host => {
-                    if seen.host.replace(value()).is_some() {
-                        return Err(Reject::HostDuplicate);
-                    }
-                }
-                FieldId::ContentLength => {
-                    if seen.length.replace(length(value())?).is_some() {
-                        return Err(Reject::LengthDuplicate);
-                    }
-                }
+                FieldId::Host => once(&mut seen.host, value(), Reject::HostDuplicate)?,
+                FieldId::ContentLength => once(&mut seen.length, length(value())?, Reject::LengthDuplicate)?,
                 FieldId::TransferEncoding => seen.transfer_encoding(value())?,
                 FieldId::Connection => seen.connection(value()),
                 FieldId::Upgrade => seen.upgrade |= !value().is_empty(),
@@ -171,6 +163,11 @@ impl<'a> Seen<'a> {
     fn keep_alive(&self, version: Version) -> bool {
         !self.close && (version == Version::Http11 || self.keep_alive)
     }
+}
+
+/// Fills the slot, or refuses when it is filled.
+fn once<T>(slot: &mut Option<T>, value: T, reject: Reject) -> Result<(), Reject> {
+    if slot.replace(value).is_some() { Err(reject) } else { Ok(()) }
 }
 
 /// RFC 9112 §3.2: exactly one in HTTP/1.1, at most one in HTTP/1.0, always well formed.
