@@ -31,8 +31,14 @@ pub const BUFFERS_LARGE_FREE_MAX: usize = 64;
 
 /// Bytes of an unread request body that are drained after the response so that the connection can live on.
 pub const DRAIN_BYTES_MAX: usize = 64 * 1024;
-/// How long draining an unread body, or lingering before a close, may take.
+/// How long draining an unread body may take.
 pub const DRAIN_MS_MAX: u64 = 1_000;
+/// After the last response: how long the client may be silent, and how long it may send, until the connection is closed.
+pub const LINGER_SILENCE_MS: u64 = 2_000;
+/// See [`LINGER_SILENCE_MS`].
+pub const LINGER_MS_MAX: u64 = 30_000;
+/// Pause between two looks for a free place among the TLS handshakes, milliseconds.
+pub const HANDSHAKE_PAUSE_MS: u64 = 5;
 
 /// Orders that may wait for one core.
 pub const ORDERS_MAX: usize = 64;
@@ -87,6 +93,7 @@ const _: () = {
     assert!(POOL_IDLE_DEFAULT <= POOL_IDLE_MAX);
     assert!(HEAD_BYTES_MAX <= BUFFER_BYTES_LARGE, "a head fits one large buffer");
     assert!(BUFFER_BYTES < BUFFER_BYTES_LARGE);
+    assert!(LINGER_SILENCE_MS <= LINGER_MS_MAX);
     assert!(CHUNK_LINE_BYTES_MAX < BUFFER_BYTES, "a chunk line fits one buffer");
     assert!(TRAILER_BYTES_MAX < BUFFER_BYTES, "a trailer section fits one buffer");
     assert!(LOG_BATCHES_FREE_MAX <= LOG_BATCHES_MAX);

@@ -72,7 +72,7 @@ impl Gateway {
         wait_until_ready(&ready_seen, workers.len(), &mut ended_seen)?;
         let urls = urls(&loaded.plan, &bound);
         let admin = admin_listener.as_ref().and_then(|l| l.local_addr().ok());
-        print_ready(&urls, &cpus, driver, admin);
+        let ready_line = ready_line(&urls, &cpus, driver, admin);
         let process = process_info(driver, &log);
         let ready = Arc::new(AtomicBool::new(true));
         let admin_state = Arc::new(AdminState { cores: stats, process, ready, draining: Arc::default() });
@@ -87,6 +87,7 @@ impl Gateway {
             admin_listener,
             ended: ended_seen,
             stop: Arc::default(),
+            ready_line,
         };
         Ok(Self { control, workers, log, urls })
     }
@@ -220,9 +221,9 @@ fn urls(plan: &Plan, bound: &Bound) -> Vec<String> {
 }
 
 /// The line that scripts wait for.
-fn print_ready(urls: &[String], cpus: &[usize], driver: Driver, admin: Option<std::net::SocketAddr>) {
+fn ready_line(urls: &[String], cpus: &[usize], driver: Driver, admin: Option<std::net::SocketAddr>) -> String {
     let cores: Vec<String> = cpus.iter().map(usize::to_string).collect();
-    println!(
+    format!(
         "ready listen={} cores={} driver={} flags={} admin={} version={}",
         urls.join(","),
         cores.join(","),
@@ -230,7 +231,7 @@ fn print_ready(urls: &[String], cpus: &[usize], driver: Driver, admin: Option<st
         driver.flags(),
         admin.map_or_else(|| "off".to_owned(), |a| format!("http://{a}")),
         env!("CARGO_PKG_VERSION"),
-    );
+    )
 }
 
 fn process_info(driver: Driver, log: &LogWriter) -> ProcessInfo {

@@ -36,6 +36,8 @@ pub struct Control {
     pub ended: mpsc::Receiver<(usize, Result<(), String>)>,
     /// Set by `demo`: stops as a signal would.
     pub stop: Arc<AtomicBool>,
+    /// Printed once signals are heard.
+    pub ready_line: String,
 }
 
 /// How often certificate files are looked at, and names are resolved again.
@@ -74,6 +76,7 @@ pub async fn supervise(mut control: Control) -> Result<(), String> {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stop_looks = interval(Duration::from_millis(20));
     let mut fingerprints = Fingerprints::of(control.watched());
+    println!("{}", control.ready_line);
     let mut tick = 0u64;
     loop {
         tokio::select! {

@@ -2,115 +2,168 @@
 //!
 //! While it waits for a request it holds no buffer and no head; the state of an exchange lives in a box of its own.
 
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use super::listener::{Settings, Visit};
+use super::open::open;
 use super::options::ListenerOptions;
-use super::proxy_protocol;
 use crate::base::clock;
 use crate::bounds;
+use crate::h1::request::EMPTY_LINES_MAX;
 use crate::h1::{self, BodyDecoder, BodyLength, Parsed, RequestFraming, RequestParser};
 use crate::http::RequestHead;
-use crate::net::stream::HandshakeError;
-use crate::net::{Filled, Input, ReadError, Socket, Stream, Timer, Wait};
+use crate::net::ready::Waited;
+use crate::net::{Filled, Input, Read, ReadError, Stream, Timer, Wait};
 use crate::proxy::exchange::{Progress, RequestBody};
 use crate::proxy::failure::Failure;
 use crate::proxy::{Client, Core, Next, Peer, refuse, serve};
-use crate::stats::{Counter, Gauge, Reason};
-use crate::tls::records::Records;
+use crate::stats::{Gauge, Reason};
+
+pub use super::open::Newcomer;
+
+/// An open connection between two exchanges: all that an idle client costs, beside its task and its socket.
+pub struct Connection {
+    pub visit: Visit,
+    pub settings: Rc<Settings>,
+    pub stream: Stream,
+    pub peer: Peer,
+    pub timer: Timer,
+    pub input: Input,
+    /// Empty lines that came before the request (RFC 9112 §2.2); at most [`EMPTY_LINES_MAX`].
+    pub empty_lines: usize,
+}
 
 /// Serves one connection to its end.
-pub async fn run(visit: Visit, settings: Rc<Settings>, fd: OwnedFd, peer: SocketAddr) {
-    let core = &visit.front.core;
-    let timer = core.deadlines.timer();
-    let Ok(socket) = Socket::new(fd) else { return };
-    let (stream, peer) = match Box::pin(open(&visit, &settings, socket, peer, &timer)).await {
-        Ok(opened) => opened,
-        Err(reason) => {
-            core.stats.reason(reason);
-            return;
+pub async fn run(newcomer: Box<Newcomer>) {
+    let Some(mut connection) = Box::pin(open(newcomer)).await else { return };
+    loop {
+        if !connection.has_request() && !connection.wait().await {
+            break;
         }
-    };
-    let options = &*settings.options;
-    let mut input = Input::eager();
-    while await_request(core, options, &stream, &mut input, &timer).await {
-        let next = Box::pin(exchange(core, options, &stream, &mut input, &timer, peer)).await;
-        if let Next::Close { linger } = next {
-            Box::pin(close(core, &stream, &mut input, &timer, linger)).await;
-            return;
+        match Box::pin(connection.exchange()).await {
+            Next::KeepAlive => {}
+            Next::Close { linger } => return Box::pin(connection.close(linger)).await,
+            Next::Reset => return connection.reset(),
         }
     }
-    input.discard(&core.buffers);
-    stream.shutdown();
+    connection.stream.shutdown();
 }
 
-/// Waits for the first byte of a request; `false` = the connection is over: silent for too long, closed, or drained.
-async fn await_request(
-    core: &Core,
-    options: &ListenerOptions,
-    stream: &Stream,
-    input: &mut Input,
-    timer: &Timer,
-) -> bool {
-    if !input.is_empty() {
-        return true;
+impl Connection {
+    fn core(&self) -> &Core {
+        &self.visit.front.core
     }
-    input.release(&core.buffers);
-    if core.draining.get() {
-        return false;
-    }
-    core.stats.gauge(Gauge::ConnectionsIdle, 1);
-    let deadline_ms = clock::now_ms() + options.idle_ms;
-    let filled = input.fill(stream, &core.buffers, Wait { timer, deadline_ms, watch: None, idle: true }).await;
-    core.stats.gauge(Gauge::ConnectionsIdle, -1);
-    if matches!(filled, Err(ReadError::Expired)) && !core.draining.get() {
-        core.stats.reason(Reason::IdleTimeout);
-    }
-    matches!(filled, Ok(Filled::Bytes))
-}
 
-/// One request and its response.
-async fn exchange(
-    core: &Core,
-    options: &ListenerOptions,
-    stream: &Stream,
-    input: &mut Input,
-    timer: &Timer,
-    peer: Peer,
-) -> Next {
-    let started_us = clock::now_us();
-    let mut head = core.take_request_head();
-    let received = receive(core, options, stream, input, timer, &mut head).await;
-    let progress = Progress::default();
-    let framing = match received {
-        Ok(framing) => framing,
-        // What was read of the head is all the log can say.
-        Err(_) => RequestFraming { body: BodyLength::None, keep_alive: false, expect_continue: false, upgrade: false },
-    };
-    let body = RequestBody { input, decoder: BodyDecoder::new(framing.body) };
-    let client = Client {
-        stream,
-        head: &head,
-        framing,
-        peer,
-        timer,
-        body_ms: options.body_ms,
-        send_ms: options.send_ms,
-        body: Some(body),
-        progress: &progress,
-        started_us,
-    };
-    let next = match received {
-        Ok(_) => serve(core, client).await,
-        Err(failure) => refuse(core, client, failure).await,
-    };
-    core.give_request_head(head);
-    match next {
-        // The next request begins behind the last byte of this body, or nowhere.
-        Next::KeepAlive if !progress.body_read.get() && !framing.body.is_empty() => Next::Close { linger: true },
-        next => next,
+    /// Whether bytes of a request are there. Lone empty lines are not: a client that ends its body with one more CRLF
+    /// than it should has begun nothing that could come too late.
+    fn has_request(&mut self) -> bool {
+        self.empty_lines += self.input.skip_empty_lines(EMPTY_LINES_MAX - self.empty_lines);
+        !self.input.is_empty()
+    }
+
+    /// Waits for the first byte of a request; `false` = the connection is over: silent for too long, closed, or drained.
+    ///
+    /// Readiness only, the reading is done outside: this is the future that idle connections are made of.
+    async fn wait(&mut self) -> bool {
+        let front = Rc::clone(&self.visit.front);
+        let core = &front.core;
+        let _idle = core.stats.hold(Gauge::ConnectionsIdle);
+        self.timer.arm_idle(clock::now_ms() + self.settings.options.idle_ms);
+        loop {
+            if core.draining.get() {
+                return false;
+            }
+            match self.input.try_fill_eagerly(&self.stream, &core.buffers) {
+                Ok(Read::NotReady) => {}
+                Ok(Read::Bytes(_)) if self.has_request() => return true,
+                Ok(Read::Bytes(_)) => continue,
+                Ok(Read::End) | Err(_) => return false,
+            }
+            self.input.release(&core.buffers);
+            match self.stream.readable(&self.timer).await {
+                Ok(Waited::Ready) => self.input.expect_bytes(),
+                Ok(Waited::Expired) => {
+                    if !core.draining.get() {
+                        core.stats.reason(Reason::IdleTimeout);
+                    }
+                    return false;
+                }
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// One request and its response.
+    async fn exchange(&mut self) -> Next {
+        let Self { visit, settings, stream, peer, timer, input, empty_lines } = self;
+        let (core, options) = (&*visit.front.core, &*settings.options);
+        let started_us = clock::now_us();
+        let mut head = core.take_request_head();
+        let mut parser = RequestParser::after_empty_lines(std::mem::take(empty_lines));
+        let received = receive(core, options, stream, input, timer, &mut parser, &mut head).await;
+        let progress = Progress::default();
+        let framing = match received {
+            Ok(framing) => framing,
+            // What was read of the head is all the log can say.
+            Err(_) => {
+                RequestFraming { body: BodyLength::None, keep_alive: false, expect_continue: false, upgrade: false }
+            }
+        };
+        let body = RequestBody { input, decoder: BodyDecoder::new(framing.body) };
+        let client = Client {
+            stream,
+            head: &head,
+            framing,
+            peer: *peer,
+            timer,
+            body_ms: options.body_ms,
+            send_ms: options.send_ms,
+            body: Some(body),
+            progress: &progress,
+            started_us,
+        };
+        let next = match received {
+            Ok(_) => serve(core, client).await,
+            Err(failure) => refuse(core, client, failure).await,
+        };
+        core.give_request_head(head);
+        match next {
+            // The next request begins behind the last byte of this body, or nowhere.
+            Next::KeepAlive if !progress.body_read.get() && !framing.body.is_empty() => Next::Close { linger: true },
+            next => next,
+        }
+    }
+
+    /// Closes. What the client still sends is read and forgotten for a while: unread bytes would turn our close into a
+    /// reset, and that would destroy the response on its way (RFC 9112 §9.6).
+    async fn close(self, linger: bool) {
+        let unread = !self.input.is_empty();
+        self.stream.shutdown();
+        if !linger && !unread && self.stream.socket().is_quiet() {
+            return;
+        }
+        let Self { visit, stream, timer, mut input, .. } = self;
+        let core = &visit.front.core;
+        input.discard(&core.buffers);
+        let last_ms = clock::now_ms() + bounds::LINGER_MS_MAX;
+        let mut left = bounds::LINGER_BYTES_MAX;
+        while left > 0 && !core.draining.get() {
+            let deadline_ms = last_ms.min(clock::now_ms() + bounds::LINGER_SILENCE_MS);
+            let wait = Wait { timer: &timer, deadline_ms, watch: None, idle: true };
+            if !matches!(input.fill(&stream, &core.buffers, wait).await, Ok(Filled::Bytes)) {
+                break;
+            }
+            left = left.saturating_sub(input.unread().len());
+            input.discard(&core.buffers);
+        }
+        input.discard(&core.buffers);
+    }
+
+    /// Ends the connection so that what was sent cannot be taken for whole: no goodbye, no FIN.
+    fn reset(mut self) {
+        self.stream.socket().reset_on_close();
+        let buffers = Rc::clone(&self.core().buffers);
+        self.input.discard(&buffers);
     }
 }
 
@@ -121,11 +174,11 @@ async fn receive(
     stream: &Stream,
     input: &mut Input,
     timer: &Timer,
+    parser: &mut RequestParser,
     head: &mut RequestHead,
 ) -> Result<RequestFraming, Failure> {
     let limits = core.service().shared.limits;
-    let deadline_ms = clock::now_ms() + options.head_ms;
-    let mut parser = RequestParser::default();
+    let mut deadline_ms = None;
     loop {
         match parser.parse(input.unread(), &limits, head) {
             Ok(Parsed::Complete { head_bytes }) => {
@@ -135,94 +188,15 @@ async fn receive(
             Ok(Parsed::Partial) => {}
             Err(reject) => return Err(reject.into()),
         }
-        match input.fill(stream, &core.buffers, Wait { timer, deadline_ms, watch: None, idle: false }).await {
+        // Rare: most heads come whole. So the wait has a box of its own, and the bytes only the room they need.
+        input.shrink(&core.buffers);
+        let deadline_ms = *deadline_ms.get_or_insert_with(|| clock::now_ms() + options.head_ms);
+        let wait = Wait { timer, deadline_ms, watch: None, idle: false };
+        match Box::pin(input.fill(stream, &core.buffers, wait)).await {
             Ok(Filled::Bytes) => {}
             Ok(Filled::End) => return Err(Reason::ClientGone.into()),
             Err(ReadError::Expired) => return Err(Reason::HeadTimeout.into()),
             Err(_) => return Err(Reason::ClientReset.into()),
         }
-    }
-}
-
-/// Opens the connection: PROXY protocol where the listener wants it, then TLS where it speaks it.
-async fn open(
-    visit: &Visit,
-    settings: &Settings,
-    socket: Socket,
-    peer: SocketAddr,
-    timer: &Timer,
-) -> Result<(Stream, Peer), Reason> {
-    let core = &visit.front.core;
-    let mut peer = Peer { address: peer, tls: settings.tls.is_some() };
-    timer.arm(clock::now_ms() + settings.options.handshake_ms);
-    if settings.options.proxy_protocol {
-        let named = proxy_protocol::receive(&socket, timer).await.ok_or(Reason::ProxyProtocolBad)?;
-        peer.address = named.unwrap_or(peer.address);
-    }
-    let Some(tls) = &settings.tls else {
-        timer.disarm();
-        return Ok((Stream::Plain(socket), peer));
-    };
-    let _handshake = Handshake::begin(visit).ok_or(Reason::HandshakeOverload)?;
-    let records = Records::server(tls.clone()).map_err(|_| Reason::HandshakeFailed)?;
-    let stream = Stream::tls(socket, records);
-    let outcome = stream.handshake(timer, &core.buffers).await;
-    timer.disarm();
-    match outcome {
-        Ok(()) => {
-            core.stats.inc(Counter::TlsHandshakes);
-            if stream.resumed() {
-                core.stats.inc(Counter::TlsResumptions);
-            }
-            Ok((stream, peer))
-        }
-        Err(HandshakeError::Expired) => Err(Reason::HandshakeTimeout),
-        Err(_) => Err(Reason::HandshakeFailed),
-    }
-}
-
-/// A TLS handshake in the count of those in progress.
-struct Handshake<'a> {
-    visit: &'a Visit,
-}
-
-impl<'a> Handshake<'a> {
-    /// `None` = there are too many already.
-    fn begin(visit: &'a Visit) -> Option<Self> {
-        let count = &visit.front.handshakes;
-        if count.get() >= bounds::HANDSHAKES_MAX {
-            return None;
-        }
-        count.set(count.get() + 1);
-        visit.front.core.stats.gauge(Gauge::HandshakesActive, 1);
-        Some(Self { visit })
-    }
-}
-
-impl Drop for Handshake<'_> {
-    fn drop(&mut self) {
-        let count = &self.visit.front.handshakes;
-        count.set(count.get().saturating_sub(1));
-        self.visit.front.core.stats.gauge(Gauge::HandshakesActive, -1);
-    }
-}
-
-/// Closes. With `linger`, what the client still sends is read and forgotten for a while: unread bytes would turn our
-/// close into a reset, and that would destroy the response on its way (RFC 9112 §9.6).
-async fn close(core: &Core, stream: &Stream, input: &mut Input, timer: &Timer, linger: bool) {
-    input.discard(&core.buffers);
-    stream.shutdown();
-    if !linger {
-        return;
-    }
-    let deadline_ms = clock::now_ms() + bounds::DRAIN_MS_MAX;
-    let mut left = bounds::LINGER_BYTES_MAX;
-    while left > 0 {
-        let wait = Wait { timer, deadline_ms, watch: None, idle: false };
-        if !matches!(input.fill(stream, &core.buffers, wait).await, Ok(Filled::Bytes)) {
-            break;
-        }
-        left = left.saturating_sub(input.unread().len());
-        input.discard(&core.buffers);
     }
 }

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::connection;
+use super::connection::{self, Newcomer};
 use super::options::ListenerOptions;
 use crate::bounds;
 use crate::log::Level;
@@ -33,7 +33,8 @@ pub struct Listener {
     acceptor: Acceptor,
     settings: RefCell<Rc<Settings>>,
     /// Never armed: fired to stop.
-    stop: Timer,
+    wake: Timer,
+    stopped: Cell<bool>,
 }
 
 /// What a new connection is treated by; a running one keeps what it began with.
@@ -81,7 +82,7 @@ impl Front {
                     .event(Level::Error, &format!("a panic ended the connection of {peer}: {text}; please report it"));
             }
         };
-        task::spawn(connection::run(visit, settings, fd, peer), on_panic);
+        task::spawn(connection::run(Box::new(Newcomer { visit, settings, fd, peer })), on_panic);
     }
 }
 
@@ -114,7 +115,8 @@ impl Listener {
         let listener = Rc::new(Self {
             acceptor: Acceptor::new(socket)?,
             settings: RefCell::new(Settings::of(options)),
-            stop: front.core.deadlines.timer(),
+            wake: front.core.deadlines.timer(),
+            stopped: Cell::new(false),
         });
         let accepting = accept(Rc::clone(front), Rc::clone(&listener));
         let core = Rc::clone(&front.core);
@@ -134,17 +136,18 @@ impl Listener {
 
     /// Stops accepting, after those that the kernel has accepted already.
     pub fn stop(&self) {
-        self.stop.fire_now();
+        self.stopped.set(true);
+        self.wake.fire_now();
     }
 }
 
 /// The accept loop. Readiness carries no connection, so nothing is lost when it ends.
 async fn accept(front: Rc<Front>, listener: Rc<Listener>) {
-    loop {
-        let waited = listener.acceptor.wait(&listener.stop).await;
+    while !listener.stopped.get() {
+        let waited = listener.acceptor.wait(&listener.wake).await;
         let more = match waited {
             Ok(Waited::Ready) => accept_burst(&front, &listener, bounds::ACCEPTS_PER_WAKE),
-            Ok(Waited::Expired) => break,
+            Ok(Waited::Expired) => Ok(()),
             Err(error) => Err(error),
         };
         if let Err(error) = more {

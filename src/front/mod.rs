@@ -4,6 +4,7 @@
 
 pub mod connection;
 pub mod listener;
+mod open;
 pub mod options;
 pub mod proxy_protocol;
 

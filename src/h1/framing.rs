@@ -37,7 +37,8 @@ pub struct RequestFraming {
     pub keep_alive: bool,
     /// Whether the client waits for `100 Continue` before it sends the body (RFC 9110 §10.1.1).
     pub expect_continue: bool,
-    /// Whether the client asks for another protocol: `Connection: upgrade` and Upgrade, HTTP/1.1, no body.
+    /// Whether the client asks for WebSocket: `Connection: upgrade` and exactly `Upgrade: websocket`, HTTP/1.1, no
+    /// body. Any other protocol is not asked for upstream; the request is served as it is (RFC 9110 §7.8).
     pub upgrade: bool,
 }
 
@@ -64,7 +65,7 @@ pub fn request_framing(head: &RequestHead) -> Result<RequestFraming, Reject> {
         body,
         keep_alive: seen.keep_alive(head.version),
         expect_continue: seen.expect_continue && modern && !body.is_empty(),
-        upgrade: seen.connection_upgrade && seen.upgrade && modern && body.is_empty(),
+        upgrade: seen.asks_for_websocket() && modern && body.is_empty(),
     })
 }
 
@@ -105,7 +106,9 @@ struct Seen<'a> {
     close: bool,
     keep_alive: bool,
     connection_upgrade: bool,
-    upgrade: bool,
+    /// Upgrade lines that say exactly `websocket`, and others.
+    websocket: u8,
+    other_upgrade: bool,
     expect_continue: bool,
 }
 
@@ -120,7 +123,7 @@ impl<'a> Seen<'a> {
                 FieldId::ContentLength => once(&mut seen.length, length(value())?, Reject::LengthDuplicate)?,
                 FieldId::TransferEncoding => seen.transfer_encoding(value())?,
                 FieldId::Connection => seen.connection(value()),
-                FieldId::Upgrade => seen.upgrade |= !value().is_empty(),
+                FieldId::Upgrade => seen.upgrade(value()),
                 FieldId::Expect => seen.expect_continue |= value().eq_ignore_ascii_case(b"100-continue"),
                 _ => {}
             }
@@ -141,12 +144,25 @@ impl<'a> Seen<'a> {
         Ok(())
     }
 
+    /// Only WebSocket is a protocol to change to: a tunnel in h2c would pass every rule of the gateway by.
+    fn upgrade(&mut self, value: &[u8]) {
+        if value.eq_ignore_ascii_case(b"websocket") {
+            self.websocket = self.websocket.saturating_add(1);
+        } else {
+            self.other_upgrade |= !value.is_empty();
+        }
+    }
+
     fn connection(&mut self, value: &[u8]) {
         for token in connection_tokens(value) {
             self.close |= token.eq_ignore_ascii_case(b"close");
             self.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
             self.connection_upgrade |= token.eq_ignore_ascii_case(b"upgrade");
         }
+    }
+
+    fn asks_for_websocket(&self) -> bool {
+        self.connection_upgrade && self.websocket == 1 && !self.other_upgrade
     }
 
     /// The announced body, if there is one.
@@ -265,6 +281,9 @@ mod tests {
         let upgrade = |fields: &str| framing(fields).unwrap().upgrade;
         assert!(upgrade("Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"));
         assert!(!upgrade("Upgrade: websocket\r\n"));
+        assert!(!upgrade("Connection: upgrade\r\nUpgrade: h2c\r\n"));
+        assert!(!upgrade("Connection: upgrade\r\nUpgrade: websocket, h2c\r\n"));
+        assert!(!upgrade("Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n"));
         assert!(!upgrade("Connection: upgrade\r\n"));
         assert!(!upgrade("Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n"));
     }

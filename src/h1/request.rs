@@ -10,7 +10,7 @@ use crate::bounds;
 use crate::http::{Field, Method, RequestHead, Span, Version, syntax};
 
 /// Empty lines before a request line that are skipped (RFC 9112 §2.2 asks for at least one).
-const EMPTY_LINES_MAX: u8 = 2;
+pub const EMPTY_LINES_MAX: usize = 2;
 /// Bytes copied at a time: most heads are one block, and little of a body behind them is copied for nothing.
 const COPY_BYTES: usize = 2048;
 /// Zeros behind the bytes that are read, so that every run ends before them. At least what [`Scan`] asks for.
@@ -21,11 +21,16 @@ const PADDING: usize = scan::PADDING;
 pub struct RequestParser {
     /// Where the current line starts; `line <= input.len()` of every later call.
     line: usize,
-    empty_lines: u8,
+    empty_lines: usize,
     in_fields: bool,
 }
 
 impl RequestParser {
+    /// A parser for a request before which the connection has passed over `lines` empty lines already.
+    pub fn after_empty_lines(lines: usize) -> Self {
+        Self { empty_lines: lines, ..Self::default() }
+    }
+
     /// Makes ready for the next request.
     pub fn reset(&mut self) {
         *self = Self::default();

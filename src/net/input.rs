@@ -104,6 +104,40 @@ impl Input {
         self.release(pool);
     }
 
+    /// Passes over all that is there where that is at most `most` empty lines and nothing else. Returns how many.
+    pub fn skip_empty_lines(&mut self, most: usize) -> usize {
+        let unread = self.unread();
+        let lines = unread.len() / 2;
+        if lines > most || !unread.chunks(2).all(|line| line == b"\r\n") {
+            return 0;
+        }
+        self.consume(2 * lines);
+        lines
+    }
+
+    /// Keeps unread bytes in no more room than they need: for a peer that is slow to send the rest.
+    pub fn shrink(&mut self, pool: &BufferPool) {
+        let unread = self.unread();
+        if self.bytes.capacity() >= bounds::BUFFER_BYTES && unread.len() < bounds::BUFFER_BYTES / 4 {
+            let kept = unread.to_vec();
+            self.start = 0;
+            pool.give(std::mem::replace(&mut self.bytes, kept));
+        }
+    }
+
+    /// Bytes are there for sure: the next [`Input::try_fill_eagerly`] tries.
+    pub fn expect_bytes(&mut self) {
+        self.eager = true;
+    }
+
+    /// As [`Input::try_fill`], but without a system call where the last read has told that nothing is left.
+    ///
+    /// # Errors
+    /// Those of [`Stream::try_read`].
+    pub fn try_fill_eagerly(&mut self, stream: &Stream, pool: &BufferPool) -> io::Result<Read> {
+        if self.eager { self.try_fill(stream, pool) } else { Ok(Read::NotReady) }
+    }
+
     /// Appends at least one byte, waiting for it without holding an empty buffer.
     ///
     /// # Errors
@@ -152,7 +186,7 @@ impl Input {
             self.start = 0;
             return;
         }
-        let mut larger = pool.large();
+        let mut larger = if self.bytes.len() < bounds::BUFFER_BYTES { pool.small() } else { pool.large() };
         if larger.capacity() <= self.bytes.len() {
             larger.reserve(self.bytes.len() + bounds::BUFFER_BYTES);
         }

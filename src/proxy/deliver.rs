@@ -9,12 +9,13 @@ use super::failure::{CLIENT_CLOSED_REQUEST, Failure};
 use super::fetch::{Answered, Reply, Upload, drive, give_back};
 use super::headers::{self, ResponseParts};
 use super::transfer::{Sink, Source, TransferError, transfer};
+use super::tunnel::{Side, tunnel};
 use crate::base::clock;
 use crate::bounds;
 use crate::h1::{BodyDecoder, BodyEncoder, BodyLength};
-use crate::http::Method;
+use crate::http::{FieldId, Method};
 use crate::net::stream::WriteError;
-use crate::net::{Filled, Input, ReadError, Stream, Timer, Wait};
+use crate::net::{Filled, ReadError, Wait};
 use crate::stats::{Counter, Gauge, Reason};
 
 /// What becomes of the client's connection.
@@ -39,7 +40,7 @@ pub async fn deliver(
     let next = match reply {
         Reply::Failed(failure) => fail(core, client, exchange, failure).await,
         Reply::Answered(answered) => answer(core, service, client, exchange, answered).await,
-        Reply::Switched(answered) => Box::pin(tunnel(core, service, client, exchange, answered)).await,
+        Reply::Switched(answered) => Box::pin(switch(core, service, client, exchange, answered)).await,
     };
     exchange.upstream_ended_us.get_or_insert_with(clock::now_us);
     next
@@ -209,6 +210,7 @@ fn sink<'a>(client: &Client<'a>, pending: &'a mut Vec<u8>, encoder: BodyEncoder)
         timeout_ms: client.send_ms,
         sent: 0,
         touched: false,
+        traffic: None,
     }
 }
 
@@ -229,6 +231,7 @@ async fn copy(
         timeout_ms: route.read_ms,
         watch: Some(client.stream),
         allowance: u64::MAX,
+        edits: Some(&route.response),
     };
     let outcome = loop {
         let was_going = upload.is_going();
@@ -256,14 +259,19 @@ async fn copy(
     })
 }
 
-/// `101`: the head goes out, then bytes go both ways until both sides have ended.
-async fn tunnel(
+/// `101`: the head goes out, then the connection is a tunnel.
+async fn switch(
     core: &Core,
     service: &CoreService,
     client: &mut Client<'_>,
     exchange: &mut Exchange,
     mut answered: Box<Answered<'_>>,
 ) -> Next {
+    let protocol = answered.head.find(FieldId::Upgrade).unwrap_or_default();
+    if !protocol.eq_ignore_ascii_case(b"websocket") {
+        let failure = Failure { reason: Reason::UpstreamBadResponse, detail: Some("upgrade_not_asked_for") };
+        return fail(core, client, exchange, failure).await;
+    }
     let Some(body) = client.body.take() else { return fail(core, client, exchange, Reason::Internal.into()).await };
     let mut pending = core.buffers.small();
     write_head(core, service, client, exchange, &answered, &mut pending, BodyLength::None, true);
@@ -272,91 +280,14 @@ async fn tunnel(
     client.progress.response_begun.set(true);
     client.progress.body_read.set(true);
     core.stats.inc(Counter::Tunnels);
-    core.stats.gauge(Gauge::TunnelsOpen, 1);
-    let timer = core.deadlines.timer();
+    let _open = core.stats.hold(Gauge::TunnelsOpen);
     let upstream = Rc::clone(&answered.connection.stream);
-    let mut nothing = core.buffers.small();
-    let up = one_way(core, client.stream, body.input, &upstream, &mut nothing, &timer, client.send_ms);
-    let down = one_way(
-        core,
-        &upstream,
-        &mut answered.connection.input,
-        client.stream,
-        &mut pending,
-        client.timer,
-        client.send_ms,
-    );
-    let (down, up) = both(down, up).await;
-    core.stats.gauge(Gauge::TunnelsOpen, -1);
+    let near = Side { stream: client.stream, input: body.input, timer: client.timer };
+    let timer = core.deadlines.timer();
+    let far = Side { stream: &upstream, input: &mut answered.connection.input, timer: &timer };
+    let (up, down) = tunnel(core, near, far, &mut pending, client.send_ms).await;
     core.buffers.give(pending);
-    core.buffers.give(nothing);
     exchange.bytes_sent += down;
     client.progress.body_bytes.set(up);
     Next::Close { linger: false }
-}
-
-/// Copies raw bytes until the source ends, then ends the sink. Returns how many.
-async fn one_way(
-    core: &Core,
-    from: &Stream,
-    input: &mut Input,
-    to: &Stream,
-    pending: &mut Vec<u8>,
-    timer: &Timer,
-    send_ms: u64,
-) -> u64 {
-    let mut decoder = BodyDecoder::new(BodyLength::UntilClose);
-    let mut source = Source {
-        stream: from,
-        input,
-        decoder: &mut decoder,
-        timer,
-        timeout_ms: bounds::TUNNEL_IDLE_MS,
-        watch: None,
-        allowance: u64::MAX,
-    };
-    let mut sink = Sink {
-        stream: to,
-        pending,
-        encoder: BodyEncoder::UntilClose,
-        timer,
-        timeout_ms: send_ms,
-        sent: 0,
-        touched: false,
-    };
-    let outcome = transfer(&mut source, &mut sink, &core.buffers).await;
-    let sent = sink.sent;
-    to.shutdown();
-    if outcome.is_err() {
-        // Broken, not ended: the other way is of no use either, and its waiting must end.
-        from.abort();
-        to.abort();
-    }
-    sent
-}
-
-/// Waits for both.
-async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> (A, B) {
-    let (mut first, mut second) = (std::pin::pin!(first), std::pin::pin!(second));
-    let (mut a, mut b) = (None, None);
-    std::future::poll_fn(|context| {
-        if a.is_none()
-            && let std::task::Poll::Ready(done) = first.as_mut().poll(context)
-        {
-            a = Some(done);
-        }
-        if b.is_none()
-            && let std::task::Poll::Ready(done) = second.as_mut().poll(context)
-        {
-            b = Some(done);
-        }
-        match (a.take(), b.take()) {
-            (Some(x), Some(y)) => std::task::Poll::Ready((x, y)),
-            (x, y) => {
-                (a, b) = (x, y);
-                std::task::Poll::Pending
-            }
-        }
-    })
-    .await
 }

@@ -17,6 +17,8 @@ use crate::net::{Input, Stream, Timer};
 pub struct Peer {
     /// Who speaks: the socket's peer, or whom the PROXY protocol names.
     pub address: SocketAddr,
+    /// The socket's peer.
+    pub socket: SocketAddr,
     pub tls: bool,
 }
 
@@ -123,7 +125,8 @@ pub struct Exchange {
 impl Exchange {
     /// The exchange as it begins.
     pub fn begin(core: &Core, service: &Service, client: &Client<'_>) -> Self {
-        let trusted = service.trusts(client.peer.address.ip());
+        // Behind a PROXY header both must be believed: who wrote it and whom it names.
+        let trusted = service.trusts(client.peer.address.ip()) && service.trusts(client.peer.socket.ip());
         Self::bare(RequestId::of(client.head, trusted, core), trusted, client.started_us)
     }
 

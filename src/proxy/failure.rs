@@ -56,7 +56,9 @@ fn answer(reason: Reason) -> Answer {
         Reason::BadFraming => (400, INVALID, "the framing of the request body is ambiguous or malformed"),
         Reason::BadHost => (400, INVALID, "the Host field is missing, repeated or malformed"),
         Reason::NoRoute => (404, "not_found_error", "no route of the gateway covers this request"),
-        Reason::MethodNotAllowed => (405, INVALID, "this method is not allowed here"),
+        Reason::MethodNotAllowed => {
+            (405, INVALID, "TRACE is not served: its answer would show what the gateway adds to requests")
+        }
         Reason::HeadTimeout => (408, TIMEOUT, "the request head did not arrive in time"),
         Reason::BodyTimeout => (408, TIMEOUT, "the request body did not arrive in time"),
         Reason::BodyTooLarge => (413, "request_too_large", "the request body is larger than this route allows"),

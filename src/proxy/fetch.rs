@@ -261,7 +261,7 @@ impl<'a> Ask<'a> {
 
     async fn pass_on(&self, head: &ResponseHead, client: &Downstream<'_>) -> Result<(), UpstreamError> {
         let mut out = self.core.buffers.small();
-        headers::write_interim(&mut out, head);
+        headers::write_interim(&mut out, head, &self.route.response);
         let sent = client.stream.write_all(&mut [IoSlice::new(&out)], client.timer, client.send_ms).await;
         self.core.buffers.give(out);
         sent.map_err(|_| UpstreamError::ClientGone)
@@ -273,7 +273,7 @@ impl<'a> Ask<'a> {
         client: &Downstream<'a>,
         upstream: Rc<Stream>,
     ) -> Pin<Box<dyn Future<Output = Result<(), TransferError>> + 'a>> {
-        let (core, client) = (self.core, *client);
+        let (core, client, edits_of) = (self.core, *client, self.route);
         let (allowance, send_ms) = (self.route.body_bytes_max, self.upstream.send_ms);
         let forward = self.service.shared.expect == ExpectPolicy::Forward;
         Box::pin(async move {
@@ -296,6 +296,7 @@ impl<'a> Ask<'a> {
                 timeout_ms: client.body_ms,
                 watch,
                 allowance,
+                edits: Some(&edits_of.request),
             };
             let mut pending = core.buffers.small();
             let mut sink = Sink {
@@ -306,6 +307,7 @@ impl<'a> Ask<'a> {
                 timeout_ms: send_ms,
                 sent: 0,
                 touched: false,
+                traffic: None,
             };
             let outcome = transfer(&mut source, &mut sink, &core.buffers).await;
             client.progress.body_bytes.set(sink.sent);

@@ -34,19 +34,18 @@ pub fn write_request(out: &mut Vec<u8>, parts: &RequestParts<'_>) {
     out.push(b' ');
     write_target(out, parts.route, parts.head);
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    if !parts.route.request.sets(b"host") {
-        write_field(out, b"Host", parts.host);
-    }
-    copy_fields(out, parts.head.fields(), &parts.route.request, |id| !belongs_to_gateway(id));
+    let edits = &parts.route.request;
+    write_own(out, edits, b"Host", parts.host);
+    copy_fields(out, parts.head.fields(), edits, |f| !belongs_to_gateway(f.id) && !is_twin(f, edits));
     write_client(out, parts);
     write_framing(out, parts.body);
     if parts.forward_expect {
         write_field(out, b"Expect", b"100-continue");
     }
     write_connection(out, parts);
-    write_via(out, parts.head.version, parts.service.via.as_bytes());
-    write_field(out, b"X-Request-Id", parts.request_id.as_bytes());
-    write_brought(out, &parts.route.request);
+    write_via(out, edits, parts.head.version, parts.service.via.as_bytes());
+    write_own(out, edits, b"X-Request-Id", parts.request_id.as_bytes());
+    write_brought(out, edits);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -77,6 +76,7 @@ fn belongs_to_gateway(id: FieldId) -> bool {
             | FieldId::Upgrade
             | FieldId::Expect
             | FieldId::Forwarded
+            | FieldId::Http2Settings
             | FieldId::XForwardedFor
             | FieldId::XForwardedHost
             | FieldId::XForwardedProto
@@ -85,17 +85,26 @@ fn belongs_to_gateway(id: FieldId) -> bool {
     )
 }
 
+/// Whether a name with underscores would be read by CGI-like upstreams as one that the gateway or the route guards.
+fn is_twin(field: FieldRef<'_>, edits: &Edits) -> bool {
+    if field.id != FieldId::Other || memchr::memchr(b'_', field.name).is_none() {
+        return false;
+    }
+    let plain: Vec<u8> = field.name.iter().map(|b| if *b == b'_' { b'-' } else { *b }).collect();
+    belongs_to_gateway(FieldId::of(&plain)) || edits.drops(&plain)
+}
+
 /// Copies the fields that are end-to-end, wanted by `keep` and not dropped by the route's edits.
 fn copy_fields<'a>(
     out: &mut Vec<u8>,
     fields: impl Iterator<Item = FieldRef<'a>> + Clone,
     edits: &Edits,
-    keep: impl Fn(FieldId) -> bool,
+    keep: impl Fn(FieldRef<'_>) -> bool,
 ) {
     let named = fields.clone().any(|f| f.id == FieldId::Connection && names_fields(f.value));
     let edited = !edits.set.is_empty() || !edits.remove.is_empty();
     for field in fields.clone() {
-        let dropped = !keep(field.id)
+        let dropped = !keep(field)
             || (named && is_named_by_connection(fields.clone(), field.name))
             || (edited && edits.drops(field.name));
         if !dropped {
@@ -126,6 +135,13 @@ fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// A field of the gateway's own, unless the route's edits remove it or set it to something else.
+fn write_own(out: &mut Vec<u8>, edits: &Edits, name: &[u8], value: &[u8]) {
+    if !edits.drops(name) {
+        write_field(out, name, value);
+    }
+}
+
 fn write_framing(out: &mut Vec<u8>, body: BodyLength) {
     match body {
         BodyLength::None | BodyLength::UntilClose => {}
@@ -137,7 +153,10 @@ fn write_framing(out: &mut Vec<u8>, body: BodyLength) {
 }
 
 /// Via names the protocol the message came in (RFC 9110 §7.6.3).
-fn write_via(out: &mut Vec<u8>, received: Version, pseudonym: &[u8]) {
+fn write_via(out: &mut Vec<u8>, edits: &Edits, received: Version, pseudonym: &[u8]) {
+    if edits.drops(b"via") {
+        return;
+    }
     out.extend_from_slice(if received == Version::Http11 { b"Via: 1.1 " } else { b"Via: 1.0 " });
     out.extend_from_slice(pseudonym);
     out.extend_from_slice(b"\r\n");
@@ -156,11 +175,7 @@ fn write_connection(out: &mut Vec<u8>, parts: &RequestParts<'_>) {
         out.extend_from_slice(b"TE: trailers\r\n");
     }
     match (parts.upgrade, trailers) {
-        (true, _) => {
-            let protocol = parts.head.find(FieldId::Upgrade).unwrap_or_default();
-            write_field(out, b"Upgrade", protocol);
-            out.extend_from_slice(b"Connection: upgrade\r\n");
-        }
+        (true, _) => out.extend_from_slice(b"Upgrade: websocket\r\nConnection: upgrade\r\n"),
         (false, true) => out.extend_from_slice(b"Connection: TE\r\n"),
         (false, false) => {}
     }
@@ -176,6 +191,7 @@ fn write_client(out: &mut Vec<u8>, parts: &RequestParts<'_>) {
     let x_forwarded = matches!(policy, ForwardedPolicy::XForwarded | ForwardedPolicy::Both);
     let forwarded = matches!(policy, ForwardedPolicy::Forwarded | ForwardedPolicy::Both);
     let host = h1::authority(parts.head);
+    let edits = &parts.route.request;
     if parts.trusted {
         let passed_on = |id| match id {
             FieldId::XForwardedFor => !x_forwarded,
@@ -183,20 +199,22 @@ fn write_client(out: &mut Vec<u8>, parts: &RequestParts<'_>) {
             FieldId::XRealIp | FieldId::XForwardedHost | FieldId::XForwardedProto => true,
             _ => false,
         };
-        parts.head.fields().filter(|f| passed_on(f.id)).for_each(|f| write_field(out, f.name, f.value));
+        parts.head.fields().filter(|f| passed_on(f.id)).for_each(|f| write_own(out, edits, f.name, f.value));
     }
     if x_forwarded {
-        write_list(out, parts, FieldId::XForwardedFor, b"X-Forwarded-For: ");
-        let _ = write!(out, "{}\r\n", parts.peer.ip());
+        if !edits.drops(b"x-forwarded-for") {
+            write_list(out, parts, FieldId::XForwardedFor, b"X-Forwarded-For: ");
+            let _ = write!(out, "{}\r\n", parts.peer.ip());
+        }
         let given = |id| parts.trusted && parts.head.find(id).is_some();
         if !given(FieldId::XForwardedProto) {
-            write_field(out, b"X-Forwarded-Proto", parts.peer.scheme().as_bytes());
+            write_own(out, edits, b"X-Forwarded-Proto", parts.peer.scheme().as_bytes());
         }
         if !given(FieldId::XForwardedHost) && !host.is_empty() {
-            write_field(out, b"X-Forwarded-Host", host);
+            write_own(out, edits, b"X-Forwarded-Host", host);
         }
     }
-    if forwarded {
+    if forwarded && !edits.drops(b"forwarded") {
         write_list(out, parts, FieldId::Forwarded, b"Forwarded: ");
         match parts.peer.ip() {
             IpAddr::V4(ip) => drop(write!(out, "for={ip}")),
@@ -244,37 +262,38 @@ pub struct ResponseParts<'a> {
 pub fn write_response(out: &mut Vec<u8>, parts: &ResponseParts<'_>) {
     write_status_line(out, parts.head.status, parts.head.reason());
     let length_stays = parts.bodiless && parts.body == BodyLength::None;
-    copy_fields(out, parts.head.fields(), parts.edits, |id| match id {
+    let edits = parts.edits;
+    copy_fields(out, parts.head.fields(), edits, |field| match field.id {
         FieldId::Connection
         | FieldId::KeepAlive
         | FieldId::ProxyConnection
         | FieldId::TransferEncoding
+        | FieldId::Upgrade
         | FieldId::XRequestId => false,
-        FieldId::Upgrade => parts.upgrade,
         FieldId::ContentLength => length_stays,
         _ => true,
     });
     write_framing(out, parts.body);
     if parts.head.find(FieldId::Date).is_none() {
-        write_field(out, b"Date", &parts.date);
+        write_own(out, edits, b"Date", &parts.date);
     }
-    write_via(out, parts.head.version, parts.via);
-    write_field(out, b"X-Request-Id", parts.request_id.as_bytes());
-    write_brought(out, parts.edits);
+    write_via(out, edits, parts.head.version, parts.via);
+    write_own(out, edits, b"X-Request-Id", parts.request_id.as_bytes());
+    write_brought(out, edits);
     if parts.upgrade {
-        out.extend_from_slice(b"Connection: upgrade\r\n");
+        out.extend_from_slice(b"Upgrade: websocket\r\nConnection: upgrade\r\n");
     } else {
         write_persistence(out, parts.client_version, parts.keep_alive);
     }
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends an interim (1xx) response as it came, without hop-by-hop fields.
-pub fn write_interim(out: &mut Vec<u8>, head: &ResponseHead) {
+/// Appends an interim (1xx) response without hop-by-hop fields and what the edits remove.
+pub fn write_interim(out: &mut Vec<u8>, head: &ResponseHead, edits: &Edits) {
     write_status_line(out, head.status, head.reason());
-    copy_fields(out, head.fields(), &Edits::default(), |id| {
+    copy_fields(out, head.fields(), edits, |field| {
         !matches!(
-            id,
+            field.id,
             FieldId::Connection
                 | FieldId::KeepAlive
                 | FieldId::ProxyConnection
@@ -284,6 +303,18 @@ pub fn write_interim(out: &mut Vec<u8>, head: &ResponseHead) {
         )
     });
     out.extend_from_slice(b"\r\n");
+}
+
+/// Trailer lines without those that the edits remove or set.
+pub fn edit_trailers(lines: Vec<u8>, edits: &Edits) -> Vec<u8> {
+    if lines.is_empty() || (edits.set.is_empty() && edits.remove.is_empty()) {
+        return lines;
+    }
+    let kept = lines.split_inclusive(|b| *b == b'\n').filter(|line| {
+        let name = line.split(|b| *b == b':').next().unwrap_or_default();
+        !edits.drops(name)
+    });
+    kept.flatten().copied().collect()
 }
 
 fn write_status_line(out: &mut Vec<u8>, status: u16, reason: &[u8]) {

@@ -13,6 +13,7 @@ pub mod route;
 pub mod serve;
 pub mod service;
 pub mod transfer;
+pub mod tunnel;
 
 pub use core::Core;
 pub use exchange::{Client, Peer};

@@ -109,23 +109,23 @@ impl Edits {
 }
 
 impl Rewrite {
-    /// The path after replacing, written to `out`. A path outside of the prefix stays as it is; the result begins with `/`.
+    /// The path after replacing, written to `out`. A path outside of the prefix stays as it is; the result begins with
+    /// exactly one `/` (two would make it look like an authority, RFC 3986 §4.2).
     pub fn apply(&self, path: &[u8], out: &mut Vec<u8>) {
         let Some(rest) = path.strip_prefix(self.strip.as_bytes()) else {
             out.extend_from_slice(path);
             return;
         };
-        let start = out.len();
-        out.extend_from_slice(self.replace.as_bytes());
-        let slashes = (out.len() > start && out.ends_with(b"/"), rest.starts_with(b"/"));
-        match slashes {
-            (true, true) => out.extend_from_slice(&rest[1..]),
-            (false, false) if !rest.is_empty() || out.len() == start => {
-                out.push(b'/');
-                out.extend_from_slice(rest);
-            }
-            _ => out.extend_from_slice(rest),
+        let replace = self.replace.strip_suffix('/').unwrap_or(&self.replace);
+        let slashes = rest.iter().take_while(|b| **b == b'/').count();
+        // Where the replacement is nothing, the rest's own slashes would lead; else they are the client's business.
+        let rest = rest.get(if replace.is_empty() { slashes } else { slashes.min(1) }..).unwrap_or_default();
+        out.extend_from_slice(replace.as_bytes());
+        let ends_in_slash = slashes > 0 || self.replace.ends_with('/') || self.strip.ends_with('/');
+        if !rest.is_empty() || ends_in_slash || replace.is_empty() {
+            out.push(b'/');
         }
+        out.extend_from_slice(rest);
     }
 }
 
@@ -281,25 +281,174 @@ fn host_lower<'a>(authority: &[u8], lower: &'a mut [u8; 256]) -> &'a [u8] {
     out
 }
 
-/// Whether a path has a `.` or `..` segment, plain or percent-encoded: it would mean another resource to the origin
-/// than to the router, so it is refused (clients resolve dot segments themselves, RFC 3986 §5.2.4).
+/// Whether a path has a `.` or `..` segment, plain or percent-encoded, also between encoded slashes or backslashes or
+/// before a `;`: it could mean another resource to the origin than to the router, so it is refused (clients resolve dot
+/// segments themselves, RFC 3986 §5.2.4).
 pub fn has_dot_segment(path: &[u8]) -> bool {
-    path.split(|b| *b == b'/').any(is_dot_segment)
+    // Nearly every path has neither a dot behind a slash nor anything that could stand for one.
+    let suspicious = memchr::memchr2(b'%', b'\\', path).is_some() || memchr::memmem::find(path, b"/.").is_some();
+    suspicious && decoded(path).split(|b| *b == b'/').any(is_dot_segment)
 }
 
 fn is_dot_segment(segment: &[u8]) -> bool {
-    // Cheap refusal first: nearly every segment is longer than `%2e%2e`, or begins with neither byte.
-    if segment.len() > 6 || !matches!(segment.first(), Some(b'.' | b'%')) {
-        return false;
-    }
-    let mut rest = segment;
-    let mut dots = 0;
-    while !rest.is_empty() {
+    let name = segment.split(|b| *b == b';').next().unwrap_or_default();
+    matches!(name, b"." | b"..")
+}
+
+/// The path as a careless reader sees it: dots and slashes decoded, backslashes turned.
+fn decoded(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path;
+    loop {
         rest = match rest {
-            [b'.', tail @ ..] | [b'%', b'2', b'e' | b'E', tail @ ..] => tail,
-            _ => return false,
+            [] => return out,
+            [b'%', b'2', b'e' | b'E', tail @ ..] => push(&mut out, b'.', tail),
+            [b'%', b'2', b'f' | b'F', tail @ ..] | [b'%', b'5', b'c' | b'C', tail @ ..] | [b'\\', tail @ ..] => {
+                push(&mut out, b'/', tail)
+            }
+            [byte, tail @ ..] => push(&mut out, *byte, tail),
         };
-        dots += 1;
     }
-    dots <= 2
+}
+
+fn push<'a>(out: &mut Vec<u8>, byte: u8, tail: &'a [u8]) -> &'a [u8] {
+    out.push(byte);
+    tail
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::h1::{HeadLimits, RequestParser};
+
+    fn head(text: &str) -> RequestHead {
+        let mut head = RequestHead::default();
+        RequestParser::default().parse(text.as_bytes(), &HeadLimits::default(), &mut head).expect("a head");
+        head
+    }
+
+    fn route(name: &str) -> Route {
+        Route {
+            name: name.into(),
+            upstream: 0,
+            rewrite: None,
+            request: Edits::default(),
+            response: Edits::default(),
+            body_bytes_max: 0,
+            connect_ms: 0,
+            read_ms: 0,
+        }
+    }
+
+    fn prefix(host: Option<&str>, path: &str, name: &str) -> (Matcher, Route) {
+        let path = PathMatch::Prefix(path.into());
+        (Matcher { host: host.map(Into::into), path, ..Matcher::default() }, route(name))
+    }
+
+    fn found(router: &Router, host: &str, path: &str) -> Option<String> {
+        let head = head("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        router.find(host.as_bytes(), path.as_bytes(), &head).map(|r| r.name.to_string())
+    }
+
+    #[test]
+    fn the_longest_prefix_on_a_segment_boundary_wins() {
+        let router = Router::compile(vec![
+            prefix(None, "/", "root"),
+            prefix(None, "/v1", "v1"),
+            prefix(None, "/v1/chat/completions", "chat"),
+            prefix(None, "/files/", "files"),
+            (Matcher { path: PathMatch::Exact("/v1/models".into()), ..Matcher::default() }, route("models")),
+        ]);
+        for (path, name) in [
+            ("/", "root"),
+            ("/v1", "v1"),
+            ("/v1/", "v1"),
+            ("/v1beta", "root"),
+            ("/v1/chat", "v1"),
+            ("/v1/chat/completions", "chat"),
+            ("/v1/chat/completions/x/y/z", "chat"),
+            ("/v1/chat/completionsx", "v1"),
+            ("/v1/models", "models"),
+            ("/v1/models/x", "v1"),
+            ("/files", "root"),
+            ("/files/", "files"),
+            ("/files/a", "files"),
+        ] {
+            assert_eq!(found(&router, "h", path).as_deref(), Some(name), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_named_host_goes_before_a_wildcard_and_that_before_any() {
+        let router = Router::compile(vec![
+            prefix(Some("*.example.com"), "/", "wild"),
+            prefix(Some("*.b.example.com"), "/", "deeper"),
+            prefix(Some("a.example.com"), "/only", "named"),
+            prefix(None, "/any", "any"),
+        ]);
+        for (host, path, name) in [
+            ("a.example.com", "/only/x", Some("named")),
+            ("A.Example.Com:8080", "/only", Some("named")),
+            ("a.example.com.", "/only", Some("named")),
+            ("a.example.com", "/else", Some("wild")),
+            ("x.y.example.com", "/", Some("wild")),
+            ("x.b.example.com", "/", Some("deeper")),
+            ("example.com", "/", None),
+            ("other", "/any", Some("any")),
+            ("[::1]:80", "/any", Some("any")),
+        ] {
+            assert_eq!(found(&router, host, path).as_deref(), name, "{host}{path}");
+        }
+    }
+
+    #[test]
+    fn a_route_that_refuses_the_method_or_a_field_leaves_the_request_to_a_less_specific_one() {
+        let mut picky = prefix(None, "/v1", "picky");
+        picky.0.methods = vec!["POST".into()];
+        picky.0.fields = vec![("x-env".into(), "blue".into())];
+        let router = Router::compile(vec![picky, prefix(None, "/", "root")]);
+        let name = |text: &str| router.find(b"h", b"/v1/x", &head(text)).map(|r| r.name.to_string());
+        assert_eq!(name("POST / HTTP/1.1\r\nX-Env: blue\r\n\r\n").as_deref(), Some("picky"));
+        assert_eq!(name("GET / HTTP/1.1\r\nX-Env: blue\r\n\r\n").as_deref(), Some("root"));
+        assert_eq!(name("POST / HTTP/1.1\r\nX-Env: green\r\n\r\n").as_deref(), Some("root"));
+    }
+
+    #[test]
+    fn rewriting_keeps_exactly_one_leading_slash() {
+        for (strip, replace, path, expected) in [
+            ("/v1", "/v2", "/v1/models", "/v2/models"),
+            ("/v1", "/v2", "/v1", "/v2"),
+            ("/v1", "", "/v1/models", "/models"),
+            ("/v1", "", "/v1", "/"),
+            ("/v1", "/", "/v1/models", "/models"),
+            ("/v1/", "/", "/v1/models", "/models"),
+            ("/v1", "/v2/", "/v1/models", "/v2/models"),
+            ("/v1", "", "/v1//evil/x", "/evil/x"),
+            ("/v1", "/v2", "/other", "/other"),
+        ] {
+            let mut out = Vec::new();
+            Rewrite { strip: strip.into(), replace: replace.into() }.apply(path.as_bytes(), &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), expected, "{strip} -> {replace}: {path}");
+        }
+    }
+
+    #[test]
+    fn dot_segments_are_found_in_every_disguise_and_plain_names_are_not() {
+        for path in [
+            "/a/..",
+            "/../a",
+            "/a/./b",
+            "/%2e%2E/a",
+            "/v1/..%2fadmin",
+            "/v1/..;/x",
+            "/v1/..;a=b/x",
+            "/a\\..\\b",
+            "/a/.%2e",
+        ] {
+            assert!(has_dot_segment(path.as_bytes()), "{path}");
+        }
+        for path in ["/", "/a.b/c", "/...", "/a..b", "/.well-known/x", "/a%2Fb", "/%2e%2e%2e"] {
+            assert!(!has_dot_segment(path.as_bytes()), "{path}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use super::fetch::{Reply, fetch};
 use super::route::{Route, has_dot_segment};
 use crate::base::clock;
 use crate::h1::{self, BodyLength};
-use crate::http::{FieldId, Version};
+use crate::http::{FieldId, Method, Version};
 use crate::log::AccessRecord;
 use crate::stats::{Counter, Gauge, Histogram, Reason};
 
@@ -21,13 +21,12 @@ pub async fn serve(core: &Core, client: Client<'_>) -> Next {
     let client = &mut client;
     let mut exchange = Exchange::begin(core, &service.shared, client);
     core.stats.inc(Counter::Requests);
-    core.stats.gauge(Gauge::ExchangesActive, 1);
+    let _active = core.stats.hold(Gauge::ExchangesActive);
     let reply = match route(&service, client, &mut exchange) {
         Ok(route) => fetch(core, &service, route, client, &mut exchange).await,
         Err(failure) => Reply::Failed(failure),
     };
     let next = deliver(core, &service, client, &mut exchange, reply).await;
-    core.stats.gauge(Gauge::ExchangesActive, -1);
     finish(core, client, &exchange);
     next
 }
@@ -51,6 +50,10 @@ fn route<'s>(service: &'s CoreService, client: &Client<'_>, exchange: &mut Excha
     };
     if has_dot_segment(path) {
         return Err(Failure { reason: Reason::BadRequest, detail: Some("dot_segment_in_path") });
+    }
+    // A TRACE comes back with what the route has added to it, secrets too (RFC 9110 §9.3.8 lets a recipient refuse).
+    if client.head.method == Method::Trace {
+        return Err(Reason::MethodNotAllowed.into());
     }
     let authority = h1::authority(client.head);
     let route = service.shared.router.find(authority, path, client.head).ok_or(Failure::from(Reason::NoRoute))?;

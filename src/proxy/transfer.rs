@@ -3,8 +3,11 @@
 //! Pull: the source is asked only when the sink has taken everything before. What one direction holds is at most one
 //! buffer. Every read goes out at once, so an event of a stream never waits for a full buffer.
 
+use std::cell::Cell;
 use std::io::IoSlice;
 
+use super::headers::edit_trailers;
+use super::route::Edits;
 use crate::base::buf::BufferPool;
 use crate::base::clock;
 use crate::h1::body::{BODY_END, CHUNK_END, CHUNK_HEAD_BYTES_MAX, LAST_CHUNK};
@@ -24,6 +27,8 @@ pub struct Source<'a> {
     pub watch: Option<&'a Stream>,
     /// Body bytes that are still allowed.
     pub allowance: u64,
+    /// What the route does to trailer fields.
+    pub edits: Option<&'a Edits>,
 }
 
 /// Where a body goes.
@@ -39,6 +44,17 @@ pub struct Sink<'a> {
     pub sent: u64,
     /// Whether anything at all has been handed to the stream.
     pub touched: bool,
+    /// Told of each sending.
+    pub traffic: Option<Traffic<'a>>,
+}
+
+/// How the two ways of a tunnel know of each other.
+#[derive(Clone, Copy)]
+pub struct Traffic<'a> {
+    /// When anything was sent last, either way; coarse monotonic clock, milliseconds.
+    pub last_ms: &'a Cell<u64>,
+    /// Bytes sent this way.
+    pub bytes: &'a Cell<u64>,
 }
 
 /// Why a transfer stopped before its end.
@@ -72,14 +88,14 @@ pub async fn transfer(source: &mut Source<'_>, sink: &mut Sink<'_>, buffers: &Bu
             }
         }
         let decoded = source.decoder.decode(source.input.unread_mut()).map_err(TransferError::Malformed)?;
-        let payload = source.input.unread().get(..decoded.payload).unwrap_or_default();
-        source.allowance = source.allowance.checked_sub(payload.len() as u64).ok_or(TransferError::TooLarge)?;
+        source.allowance = source.allowance.checked_sub(decoded.payload as u64).ok_or(TransferError::TooLarge)?;
         // Announced is as good as sent: there is no use in waiting for bytes that will not be taken.
         if source.decoder.announced() > source.allowance {
             return Err(TransferError::TooLarge);
         }
         let done = ended || decoded.done;
-        let trailers = if done { source.decoder.take_trailers() } else { Vec::new() };
+        let trailers = if done { source.trailers() } else { Vec::new() };
+        let payload = source.input.unread().get(..decoded.payload).unwrap_or_default();
         sink.put(payload, done.then_some(&trailers)).await.map_err(TransferError::Sink)?;
         source.input.consume(decoded.consumed);
         if done {
@@ -89,6 +105,14 @@ pub async fn transfer(source: &mut Source<'_>, sink: &mut Sink<'_>, buffers: &Bu
 }
 
 impl Source<'_> {
+    fn trailers(&mut self) -> Vec<u8> {
+        let lines = self.decoder.take_trailers();
+        match self.edits {
+            Some(edits) => edit_trailers(lines, edits),
+            None => lines,
+        }
+    }
+
     /// Fetches bytes. Where none are there at the moment, the sink's pending head goes out before waiting.
     async fn more(&mut self, sink: &mut Sink<'_>, buffers: &BufferPool) -> Result<Filled, TransferError> {
         if !sink.pending.is_empty() {
@@ -131,6 +155,10 @@ impl Sink<'_> {
             return Ok(());
         }
         self.touched = true;
+        if let Some(traffic) = self.traffic {
+            traffic.last_ms.set(clock::now_ms());
+            traffic.bytes.set(self.sent);
+        }
         if bytes <= COPY_BYTES_MAX {
             parts.iter().for_each(|p| self.pending.extend_from_slice(p));
             let mut one = [IoSlice::new(self.pending)];

@@ -37,6 +37,18 @@ struct Durations {
     sum_micros: AtomicU64,
 }
 
+/// One more in a gauge, see [`CoreStats::hold`].
+pub struct Held<'a> {
+    stats: &'a CoreStats,
+    gauge: Gauge,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.stats.gauge(self.gauge, -1);
+    }
+}
+
 impl CoreStats {
     /// All numbers at zero.
     pub fn new() -> Arc<Self> {
@@ -65,6 +77,12 @@ impl CoreStats {
     pub fn gauge(&self, gauge: Gauge, delta: i64) {
         let cell = &self.gauges[gauge as usize];
         cell.store(cell.load(Relaxed).wrapping_add(delta), Relaxed);
+    }
+
+    /// Raises a gauge by one until the guard is dropped, however that comes about.
+    pub fn hold(&self, gauge: Gauge) -> Held<'_> {
+        self.gauge(gauge, 1);
+        Held { stats: self, gauge }
     }
 
     /// Notes a duration in microseconds.
