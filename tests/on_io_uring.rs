@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "suite/command_line.rs"]
+mod command_line;
 #[path = "suite/mod.rs"]
 mod suite;
+#[path = "suite/tidy.rs"]
+mod tidy;
 
 const DRIVER: &str = "io_uring";

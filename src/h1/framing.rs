@@ -4,8 +4,9 @@
 //! could frame differently. Whoever forwards a message frames it anew from these verdicts.
 
 use super::Reject;
-use super::target;
-use crate::http::{FieldId, FieldRef, Method, RequestHead, ResponseHead, Version, syntax};
+pub use super::target::{TargetParts, authority, target_parts};
+use super::target::{check_target, is_authority};
+use crate::http::{Field, FieldId, Method, RequestHead, ResponseHead, Version, syntax};
 
 /// How the end of a body is found (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +55,9 @@ pub struct ResponseFraming {
 /// Anything but one final `chunked`, Content-Length beside it, a length that is not one plain number, Host missing,
 /// doubled, malformed or against the target, a target whose form the method does not allow, CONNECT.
 pub fn request_framing(head: &RequestHead) -> Result<RequestFraming, Reject> {
-    let seen = Seen::of(head.fields())?;
+    let seen = Seen::of(&head.bytes, &head.fields)?;
     check_host(head, seen.host)?;
-    target::check_target(head)?;
+    check_target(head)?;
     let body = seen.body(head.version)?.unwrap_or(BodyLength::None);
     let modern = head.version == Version::Http11;
     Ok(RequestFraming {
@@ -72,7 +73,7 @@ pub fn request_framing(head: &RequestHead) -> Result<RequestFraming, Reject> {
 /// # Errors
 /// As of a request. Ambiguity is refused before the rules for responses without body apply.
 pub fn response_framing(head: &ResponseHead, request_was_head: bool) -> Result<ResponseFraming, Reject> {
-    let seen = Seen::of(head.fields())?;
+    let seen = Seen::of(&head.bytes, &head.fields)?;
     let announced = seen.body(head.version)?;
     let keep_alive = seen.keep_alive(head.version);
     if request_was_head || head.status == 304 {
@@ -109,19 +110,18 @@ struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    fn of(fields: impl Iterator<Item = FieldRef<'a>>) -> Result<Self, Reject> {
+    fn of(bytes: &'a [u8], fields: &[Field]) -> Result<Self, Reject> {
         let mut seen = Self::default();
         for field in fields {
+            // Resolved only where it is looked at: most fields say nothing about framing.
+            let value = || field.value.of(bytes);
             match field.id {
-                FieldId::Other => {}
-                FieldId::Host if seen.host.replace(field.value).is_some() => return Err(Reject::HostDuplicate),
-                FieldId::ContentLength if seen.length.replace(length(field.value)?).is_some() => {
-                    return Err(Reject::LengthDuplicate);
-                }
-                FieldId::TransferEncoding => seen.transfer_encoding(field.value)?,
-                FieldId::Connection => seen.connection(field.value),
-                FieldId::Upgrade => seen.upgrade |= !field.value.is_empty(),
-                FieldId::Expect => seen.expect_continue |= field.value.eq_ignore_ascii_case(b"100-continue"),
+                FieldId::Host => once(&mut seen.host, value(), Reject::HostDuplicate)?,
+                FieldId::ContentLength => once(&mut seen.length, length(value())?, Reject::LengthDuplicate)?,
+                FieldId::TransferEncoding => seen.transfer_encoding(value())?,
+                FieldId::Connection => seen.connection(value()),
+                FieldId::Upgrade => seen.upgrade |= !value().is_empty(),
+                FieldId::Expect => seen.expect_continue |= value().eq_ignore_ascii_case(b"100-continue"),
                 _ => {}
             }
         }
@@ -165,10 +165,15 @@ impl<'a> Seen<'a> {
     }
 }
 
+/// Fills the slot, or refuses when it is filled.
+fn once<T>(slot: &mut Option<T>, value: T, reject: Reject) -> Result<(), Reject> {
+    if slot.replace(value).is_some() { Err(reject) } else { Ok(()) }
+}
+
 /// RFC 9112 §3.2: exactly one in HTTP/1.1, at most one in HTTP/1.0, always well formed.
 fn check_host(head: &RequestHead, host: Option<&[u8]>) -> Result<(), Reject> {
     match host {
-        Some(host) if target::is_authority(host) => Ok(()),
+        Some(host) if is_authority(host) => Ok(()),
         Some(_) => Err(Reject::HostBad),
         None if head.version == Version::Http10 || head.method == Method::Connect => Ok(()),
         None => Err(Reject::HostMissing),

@@ -12,16 +12,18 @@ pub mod fuzz;
 pub mod reject;
 pub mod request;
 pub mod response;
-pub mod scan;
+mod scan;
 pub mod target;
 mod trailer;
 
 pub use body::{BodyDecoder, BodyEncoder, Decoded, Eof, chunk_head};
-pub use framing::{BodyLength, RequestFraming, ResponseFraming, connection_tokens, request_framing, response_framing};
+pub use framing::{
+    BodyLength, RequestFraming, ResponseFraming, TargetParts, authority, connection_tokens, request_framing,
+    response_framing, target_parts,
+};
 pub use reject::Reject;
 pub use request::RequestParser;
 pub use response::parse_response;
-pub use target::{TargetParts, authority, target_parts};
 
 use crate::bounds;
 

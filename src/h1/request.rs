@@ -35,7 +35,8 @@ impl RequestParser {
     ///
     /// `input` starts at the first byte of the request (empty lines before it included) and is, from call to call, the
     /// same bytes plus more. On [`Parsed::Complete`] `head.bytes` is a copy of the head and every span points into it;
-    /// before that the head is unfinished and must be handed in again as it is. After `Complete` or an error, [`reset`](Self::reset) comes first.
+    /// before that the head is unfinished and must be handed in again as it is. After `Complete` or an error,
+    /// [`reset`](Self::reset) comes first.
     ///
     /// # Errors
     /// The first violation in the order of the bytes; the connection can only be answered and closed.
@@ -63,9 +64,10 @@ impl RequestParser {
         loop {
             let have = head.bytes.len();
             let end = window.len().min(have + COPY_BYTES);
+            head.bytes.reserve(end - have + PADDING);
             head.bytes.extend_from_slice(window.get(have..end).unwrap_or_default());
             head.bytes.extend_from_slice(&[0; PADDING]);
-            let verdict = self.read_lines(scan, end, limits, head);
+            let verdict = self.read_lines(scan, window.get(..end).unwrap_or_default(), limits, head);
             match verdict {
                 Ok(Parsed::Complete { head_bytes }) => {
                     head.bytes.truncate(head_bytes);
@@ -80,33 +82,38 @@ impl RequestParser {
         }
     }
 
-    /// Reads the lines of `head.bytes[..end]`, from the first unfinished one on.
+    /// Reads the lines of `input`, from the first unfinished one on; `head.bytes` holds the same and padding.
     #[inline(always)]
     fn read_lines<S: Scan>(
         &mut self,
         scan: S,
-        end: usize,
+        input: &[u8],
         limits: &HeadLimits,
         head: &mut RequestHead,
     ) -> Result<Parsed, Reject> {
+        let end = input.len();
         if !self.in_fields {
-            let Some(start) = self.skip_empty_lines(head.bytes.get(..end).unwrap_or_default()) else {
-                return Ok(Parsed::Partial);
-            };
+            let Some(start) = self.skip_empty_lines(input) else { return Ok(Parsed::Partial) };
             let most = start + limits.request_line_bytes;
-            match request_line(scan, head, start, end.min(most))? {
+            // Not from the copy: it was just written, and a load across two stores waits for both.
+            let bytes = input.get(..most).unwrap_or(input);
+            match request_line(scan, bytes, start, head)? {
                 Some(next) => self.line = next,
-                None if end >= most => return Err(line_too_long(head, start)),
+                None if end >= most => return Err(line_too_long(bytes.get(start..).unwrap_or_default())),
                 None => return Ok(Parsed::Partial),
             }
             self.in_fields = true;
         }
         let RequestHead { bytes, fields, .. } = head;
+        let (mut scan, mut line) = (scan, self.line);
         loop {
-            match field_line(scan, bytes, self.line, end, fields, limits.fields)? {
-                Line::Partial => return Ok(Parsed::Partial),
+            match field_line(&mut scan, bytes, line, end, fields, limits.fields)? {
+                Line::Partial => {
+                    self.line = line;
+                    return Ok(Parsed::Partial);
+                }
                 Line::Empty { next } => return Ok(Parsed::Complete { head_bytes: next }),
-                Line::Field { next } => self.line = next,
+                Line::Field { next } => line = next,
             }
         }
     }
@@ -128,31 +135,30 @@ impl RequestParser {
     }
 }
 
-/// Reads the request line within `head.bytes[start..end]`; the start of the next line when it is complete.
+/// Reads the request line that starts at `start`; the start of the next line when it is complete.
 #[inline(always)]
-fn request_line<S: Scan>(scan: S, head: &mut RequestHead, start: usize, end: usize) -> Result<Option<usize>, Reject> {
-    let bytes = head.bytes.as_slice();
-    let (method, method_end) = match bytes.get(start..start + 5) {
-        Some([b'G', b'E', b'T', b' ', _]) => (Method::Get, start + 3),
-        Some(b"POST ") => (Method::Post, start + 4),
+fn request_line<S: Scan>(scan: S, bytes: &[u8], start: usize, head: &mut RequestHead) -> Result<Option<usize>, Reject> {
+    let (method, method_end) = match bytes.get(start..).and_then(|rest| rest.first_chunk::<4>()) {
+        Some(text) if *text == *b"GET " => (Method::Get, start + 3),
+        Some(text) if *text == *b"POST" && bytes.get(start + 4) == Some(&b' ') => (Method::Post, start + 4),
         _ => {
             let method_end = scan.token_end(bytes, start);
             (Method::of(bytes.get(start..method_end).unwrap_or_default()), method_end)
         }
     };
     match bytes.get(method_end) {
-        _ if method_end >= end => return Ok(None),
+        None => return Ok(None),
         Some(b' ') if method_end > start => {}
-        _ => return refuse_method(bytes.get(method_end..end).unwrap_or_default()),
+        Some(_) => return refuse_method(bytes.get(method_end..).unwrap_or_default()),
     }
     let target_start = method_end + 1;
     let target_end = scan.target_end(bytes, target_start);
     match bytes.get(target_end) {
-        _ if target_end >= end => return Ok(None),
+        None => return Ok(None),
         Some(b' ') if target_end > target_start => {}
-        byte => return Err(refuse_target(byte.copied().unwrap_or_default(), target_end == target_start)),
+        Some(byte) => return Err(refuse_target(*byte, target_end == target_start)),
     }
-    let Some((version, next)) = version(bytes, target_end + 1, end)? else { return Ok(None) };
+    let Some((version, next)) = version(bytes, target_end + 1)? else { return Ok(None) };
     head.method_span = span(start, method_end);
     head.method = method;
     head.target_span = span(target_start, target_end);
@@ -162,10 +168,11 @@ fn request_line<S: Scan>(scan: S, head: &mut RequestHead, start: usize, end: usi
 
 /// Reads `HTTP/1.x` and CRLF; the version and the start of the next line.
 #[inline(always)]
-fn version(bytes: &[u8], start: usize, end: usize) -> Result<Option<(Version, usize)>, Reject> {
-    match bytes.get(start..start + 10) {
-        Some(b"HTTP/1.1\r\n") if start + 10 <= end => Ok(Some((Version::Http11, start + 10))),
-        _ => version_slow(bytes.get(..end).unwrap_or_default(), start),
+fn version(bytes: &[u8], start: usize) -> Result<Option<(Version, usize)>, Reject> {
+    // Compared as arrays, which takes two steps; a slice pattern takes ten.
+    match bytes.get(start..).and_then(|rest| rest.first_chunk::<10>()) {
+        Some(text) if *text == *b"HTTP/1.1\r\n" => Ok(Some((Version::Http11, start + 10))),
+        _ => version_slow(bytes, start),
     }
 }
 
@@ -203,26 +210,28 @@ enum Line {
 /// Reads one field line within `bytes[start..end]` into `fields`.
 #[inline(always)]
 fn field_line<S: Scan>(
-    scan: S,
+    scan: &mut S,
     bytes: &[u8],
     start: usize,
     end: usize,
     fields: &mut Vec<Field>,
     fields_max: usize,
 ) -> Result<Line, Reject> {
+    if pair(bytes, start) == Some(*b"\r\n") && start + 2 <= end {
+        return Ok(Line::Empty { next: start + 2 });
+    }
     let Marks { name_end, line_end, id } = scan.line(bytes, start);
     if bytes.get(name_end) != Some(&b':') || name_end == start {
-        return no_field(bytes.get(start..end).unwrap_or_default(), start, name_end);
+        return no_field(bytes.get(start..end).unwrap_or_default(), name_end - start);
     }
-    if bytes.get(line_end..line_end + 2) != Some(b"\r\n") || line_end + 2 > end {
+    if pair(bytes, line_end) != Some(*b"\r\n") || line_end + 2 > end {
         return no_line_end(bytes.get(line_end..end).unwrap_or_default());
     }
     let (mut value_start, mut value_end) = (name_end + 1, line_end);
-    while let Some(b' ' | b'\t') = bytes.get(value_start) {
-        value_start += 1;
-    }
-    while value_end > value_start && matches!(bytes.get(value_end - 1), Some(b' ' | b'\t')) {
-        value_end -= 1;
+    // Most values follow one space.
+    value_start += usize::from(bytes.get(value_start) == Some(&b' '));
+    if is_blank(bytes, value_start) || is_blank(bytes, value_end - 1) {
+        (value_start, value_end) = trimmed(bytes, value_start, value_end);
     }
     if fields.len() >= fields_max {
         return Err(Reject::TooManyFields);
@@ -233,16 +242,15 @@ fn field_line<S: Scan>(
     Ok(Line::Field { next: line_end + 2 })
 }
 
-/// What a line is whose name is not followed by a colon: unfinished, the empty line, or refused.
-#[inline(never)]
-fn no_field(rest: &[u8], start: usize, name_end: usize) -> Result<Line, Reject> {
+/// What a line is whose name of `name_bytes` is not followed by a colon: unfinished or refused.
+#[cold]
+fn no_field(rest: &[u8], name_bytes: usize) -> Result<Line, Reject> {
     match rest {
-        [b'\r', b'\n', ..] => Ok(Line::Empty { next: start + 2 }),
         [] | [b'\r'] => Ok(Line::Partial),
         [b'\r', ..] => Err(Reject::BareCr),
-        _ => match rest.get(name_end - start) {
+        _ => match rest.get(name_bytes) {
             None => Ok(Line::Partial),
-            Some(byte) => Err(refuse_name(*byte, name_end == start)),
+            Some(byte) => Err(refuse_name(*byte, name_bytes == 0)),
         },
     }
 }
@@ -256,6 +264,29 @@ fn no_line_end(rest: &[u8]) -> Result<Line, Reject> {
         [b'\n', ..] => Err(Reject::BareLf),
         _ => Err(Reject::BadFieldValue),
     }
+}
+
+/// Whether a byte of a line is SP or HTAB; neither ends a value, and most values have neither at their ends.
+#[inline(always)]
+fn is_blank(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at).is_some_and(|byte| matches!(byte, b' ' | b'\t'))
+}
+
+/// The range without SP and HTAB at its ends.
+#[cold]
+fn trimmed(bytes: &[u8], mut start: usize, mut end: usize) -> (usize, usize) {
+    while start < end && is_blank(bytes, start) {
+        start += 1;
+    }
+    while start < end && is_blank(bytes, end - 1) {
+        end -= 1;
+    }
+    (start, end)
+}
+
+#[inline(always)]
+fn pair(bytes: &[u8], at: usize) -> Option<[u8; 2]> {
+    bytes.get(at..)?.first_chunk().copied()
 }
 
 /// The range as a span. Heads are at most [`bounds::HEAD_BYTES_MAX`] long, so that nothing is cut off.
@@ -306,8 +337,7 @@ fn refuse_name(byte: u8, empty: bool) -> Reject {
 
 /// The name of a request line beyond its bound: the target's when there is one.
 #[cold]
-fn line_too_long(head: &RequestHead, start: usize) -> Reject {
-    let line = head.bytes.get(start..).unwrap_or_default();
+fn line_too_long(line: &[u8]) -> Reject {
     let method_end = line.iter().position(|b| !syntax::is_token_byte(*b));
     if method_end.and_then(|end| line.get(end)) == Some(&b' ') { Reject::TargetTooLong } else { Reject::BadMethod }
 }
@@ -422,6 +452,42 @@ mod tests {
         assert_eq!(verdict(&fields(24)[..59]), Ok(Parsed::Partial));
         assert_eq!(verdict("GET / HTTP/1.1\r\na:b\r\nc:d\r\n\r\n"), Ok(Parsed::Complete { head_bytes: 28 }));
         assert_eq!(verdict("GET / HTTP/1.1\r\na:b\r\nc:d\r\ne:f\r\n\r\n"), Err(Reject::TooManyFields));
+    }
+
+    #[test]
+    fn every_byte_at_every_place_reads_alike_with_and_without_vectors() {
+        let line =
+            "x-name-of-a-field-longer-than-a-vector: a value that is longer than a block of vectors, all of it\t.\r\n";
+        let text = format!("GET /target/longer/than/one/vector/of/the/scanner HTTP/1.1\r\nHost: a\r\n{line}\r\n");
+        let limits = HeadLimits::default();
+        let (mut ours, mut referee) = (RequestHead::default(), RequestHead::default());
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            for byte in 0..=255 {
+                bytes[at] = byte;
+                let verdict = RequestParser::default().parse(&bytes, &limits, &mut ours);
+                let expected = RequestParser::default().parse_by(scan::Scalar, &bytes, &limits, &mut referee);
+                assert_eq!(verdict, expected, "{byte:#x} at {at}");
+                if verdict.is_ok() {
+                    assert_eq!((&ours.bytes, &ours.fields), (&referee.bytes, &referee.fields), "{byte:#x} at {at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn known_names_are_numbered_in_any_case_and_place() {
+        for (id, name) in crate::http::field::KNOWN {
+            for name in [(*name).to_owned(), name.to_uppercase(), format!("{name}x"), name[1..].to_owned()] {
+                let head = read(format!("GET / HTTP/1.1\r\n{name}: a\r\n\r\n").as_bytes()).unwrap();
+                let expected = if name.eq_ignore_ascii_case(std::str::from_utf8(id.name()).unwrap()) {
+                    *id
+                } else {
+                    FieldId::of(name.as_bytes())
+                };
+                assert_eq!(head.fields[0].id, expected, "{name}");
+            }
+        }
     }
 
     #[test]

@@ -18,7 +18,11 @@ pub fn parse_response(input: &[u8], limits: &HeadLimits, head: &mut ResponseHead
     head.clear();
     let most = limits.head_bytes.min(bounds::HEAD_BYTES_MAX);
     let window = input.get(..most).unwrap_or(input);
-    let Some(head_bytes) = head_end(window, limits)? else {
+    let end = match clean_head_end(window, limits) {
+        None => head_end(window, limits)?,
+        end => end,
+    };
+    let Some(head_bytes) = end else {
         return if window.len() == most { Err(Reject::HeadTooLarge) } else { Ok(Parsed::Partial) };
     };
     let bytes = window.get(..head_bytes).unwrap_or_default();
@@ -43,7 +47,26 @@ pub fn parse_response(input: &[u8], limits: &HeadLimits, head: &mut ResponseHead
     Ok(Parsed::Complete { head_bytes })
 }
 
-/// End of the head, found line by line; nothing while it is incomplete.
+/// End of a complete head without a bare CR or LF and within the bound of lines; nothing for any other.
+fn clean_head_end(window: &[u8], limits: &HeadLimits) -> Option<usize> {
+    let (mut line, mut lines) = (0, 0);
+    for feed in memchr::memchr_iter(b'\n', window) {
+        if feed == 0 || window.get(feed - 1) != Some(&b'\r') {
+            return None;
+        }
+        lines += 1;
+        if feed == line + 1 {
+            let bytes = window.get(..=feed)?;
+            let clean = memchr::memchr_iter(b'\r', bytes).count() == lines;
+            return (clean && lines > 1 && lines <= fields_max(limits) + 2).then_some(feed + 1);
+        }
+        line = feed + 1;
+    }
+    None
+}
+
+/// End of the head, found line by line, which gives a violation its name; nothing while it is incomplete.
+#[cold]
 fn head_end(window: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Reject> {
     let (mut line, mut lines) = (0, 0);
     loop {
@@ -62,10 +85,14 @@ fn head_end(window: &[u8], limits: &HeadLimits) -> Result<Option<usize>, Reject>
             _ => lines += 1,
         }
         // The status line is the one line that is not a field.
-        if lines > limits.fields.min(bounds::FIELDS_MAX) + 1 {
+        if lines > fields_max(limits) + 1 {
             return Err(Reject::TooManyFields);
         }
     }
+}
+
+fn fields_max(limits: &HeadLimits) -> usize {
+    limits.fields.min(bounds::FIELDS_MAX)
 }
 
 /// The name of what httparse refused.

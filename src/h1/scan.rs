@@ -1,8 +1,7 @@
 //! Where a run of allowed bytes ends: the inner loops of the request parser, plain and with AVX2.
 //!
-//! Each function returns the index of the first byte at or after `from` that is outside of its class. The bytes end in
-//! zeros, which are outside of every class, so that there always is one. Knows no verdicts. The one file of the codec with `unsafe`: vector loads,
-//! each inside of a slice whose length was just compared.
+//! Each function returns the index of the first byte at or after `from` that is outside of its class. Knows no
+//! verdicts. The one file of the codec with `unsafe`: vector loads, each from an array of its own size.
 #![cfg_attr(
     target_arch = "x86_64",
     expect(unsafe_code, reason = "vector loads and calls of functions compiled for AVX2")
@@ -14,14 +13,17 @@ use crate::http::{FieldId, RequestHead, syntax};
 /// Zeros that stand behind the bytes of a head while it is read.
 pub(super) const PADDING: usize = 64;
 
-/// Searching through a head for the end of a run of allowed bytes. `from` is at most `bytes.len() - PADDING`.
+/// Searching through a head for the end of a run of allowed bytes.
+///
+/// A scanner may remember what it saw: it is made anew where the bytes change.
 pub trait Scan: Copy {
-    /// End of the run of token bytes (RFC 9110 §5.6.2): methods.
+    /// End of the run of token bytes (RFC 9110 §5.6.2), or of the bytes: methods.
     fn token_end(self, bytes: &[u8], from: usize) -> usize;
-    /// End of the run of visible ASCII: request targets.
+    /// End of the run of visible ASCII, or of the bytes: request targets.
     fn target_end(self, bytes: &[u8], from: usize) -> usize;
-    /// The marks of the field line that starts here.
-    fn line(self, bytes: &[u8], from: usize) -> Marks;
+    /// The marks of the field line that starts here. The bytes end in [`PADDING`] zeros, which are outside of every
+    /// class, so that there always are marks; `from` is before them or at the first one, and never goes back.
+    fn line(&mut self, bytes: &[u8], from: usize) -> Marks;
 }
 
 /// Where the parts of a field line end. `from <= name_end <= line_end`.
@@ -67,7 +69,7 @@ impl Scan for Scalar {
     }
 
     #[inline(always)]
-    fn line(self, bytes: &[u8], from: usize) -> Marks {
+    fn line(&mut self, bytes: &[u8], from: usize) -> Marks {
         let name_end = self.token_end(bytes, from);
         let line_end = run_end(bytes, name_end, syntax::is_value_byte);
         Marks { name_end, line_end, id: FieldId::of(bytes.get(from..name_end).unwrap_or_default()) }
@@ -88,11 +90,20 @@ mod avx2 {
 
     /// Bytes of a vector.
     const WIDTH: usize = 32;
-    const _: () = assert!(super::PADDING == 2 * WIDTH, "a pair of vectors fits behind every start");
+    /// Bytes of a block, a bit each in 64.
+    const BLOCK: usize = 2 * WIDTH;
+    const _: () = assert!(super::PADDING == BLOCK, "a block fits behind every start");
 
-    /// Proof that the machine has AVX2: only [`parse`] makes one.
+    /// Proof that the machine has AVX2 (only [`parse`] makes one), and the block that was looked at last: lines are found
+    /// in its bits, so that one line waits for the one before it by a shift and not by a load.
     #[derive(Clone, Copy)]
-    pub struct Avx2(());
+    pub struct Avx2 {
+        /// Start of the block; `block + BLOCK` is at most the length of the bytes, once a block was looked at.
+        block: usize,
+        /// A bit for each byte of the block that ends a run of field value bytes.
+        ends: u64,
+        started: bool,
+    }
 
     /// The whole parser compiled for AVX2, so that the loads below become part of its loop.
     #[target_feature(enable = "avx2,bmi1,bmi2")]
@@ -102,36 +113,38 @@ mod avx2 {
         limits: &HeadLimits,
         head: &mut RequestHead,
     ) -> Result<Parsed, Reject> {
-        parser.parse_by(Avx2(()), input, limits, head)
+        parser.parse_by(Avx2 { block: 0, ends: 0, started: false }, input, limits, head)
     }
 
     impl Scan for Avx2 {
         #[inline(always)]
         fn token_end(self, bytes: &[u8], from: usize) -> usize {
-            // Methods: rare ones only come here, and they are short.
-            Scalar.token_end(bytes, from)
+            // Only rare methods come here, and they are short.
+            token_end_slow(bytes, from)
         }
 
         #[inline(always)]
         fn target_end(self, bytes: &[u8], from: usize) -> usize {
-            self.run_end(bytes, from, Self::outside_target)
+            let mut at = from;
+            while let Some(chunk) = vector(bytes, at) {
+                let outside = self.outside_target(self.load(chunk));
+                if outside != 0 {
+                    return at + outside.trailing_zeros() as usize;
+                }
+                at += WIDTH;
+            }
+            // Less than a vector is left, which is rare: fields follow.
+            target_end_slow(bytes, at)
         }
 
-        /// Both ends are searched from the start of the line: the next line does not wait for this one's name.
         #[inline(always)]
-        fn line(self, bytes: &[u8], from: usize) -> Marks {
-            let Some(chunk) = chunk(bytes, from) else { return Scalar.line(bytes, from) };
-            let (first, second) = self.load_pair(chunk);
+        fn line(&mut self, bytes: &[u8], from: usize) -> Marks {
+            let Some(chunk) = chunk(bytes, from) else { return line_slow(bytes, from, bytes.len()) };
+            let line_end = self.value_end(bytes, from);
+            let (first, _) = self.load_pair(chunk);
             let outside_name = self.outside_token(first);
-            let control = u64::from(self.control(first)) | u64::from(self.control(second)) << WIDTH;
-            // 64 zeros where there is none.
-            let mut line_end = from + control.trailing_zeros() as usize;
-            if control == 0 || bytes.get(line_end) == Some(&b'\t') {
-                line_end = self.run_end(bytes, line_end, Self::outside_value);
-            }
             if outside_name == 0 {
-                // A name longer than any known one.
-                return Marks { line_end, id: FieldId::Other, name_end: Scalar.token_end(bytes, from) };
+                return line_slow(bytes, from, line_end);
             }
             let name_len = outside_name.trailing_zeros() as usize;
             Marks { name_end: from + name_len, line_end, id: self.classify(chunk, first, name_len) }
@@ -146,7 +159,7 @@ mod avx2 {
         }
 
         #[inline(always)]
-        fn load_pair(self, chunk: &[u8; 2 * WIDTH]) -> (__m256i, __m256i) {
+        fn load_pair(self, chunk: &[u8; BLOCK]) -> (__m256i, __m256i) {
             // SAFETY: the array has as many bytes as two vectors; the loads need no alignment; self proves AVX2.
             unsafe {
                 let at = chunk.as_ptr();
@@ -179,43 +192,57 @@ mod avx2 {
             }
         }
 
-        /// A bit for each control byte, HTAB among them.
-        #[inline(always)]
-        fn control(self, vector: __m256i) -> u32 {
-            // SAFETY: self proves AVX2.
-            unsafe {
-                let control = _mm256_cmpeq_epi8(_mm256_min_epu8(vector, _mm256_set1_epi8(0x1f)), vector);
-                let delete = _mm256_cmpeq_epi8(vector, _mm256_set1_epi8(0x7f));
-                _mm256_movemask_epi8(_mm256_or_si256(control, delete)) as u32
-            }
-        }
-
         /// A bit for each control byte but HTAB.
         #[inline(always)]
         fn outside_value(self, vector: __m256i) -> u32 {
             // SAFETY: self proves AVX2.
-            let tab = unsafe { _mm256_movemask_epi8(_mm256_cmpeq_epi8(vector, _mm256_set1_epi8(0x09))) as u32 };
-            self.control(vector) & !tab
+            unsafe {
+                let control = _mm256_cmpeq_epi8(_mm256_min_epu8(vector, _mm256_set1_epi8(0x1f)), vector);
+                let delete = _mm256_cmpeq_epi8(vector, _mm256_set1_epi8(0x7f));
+                let tab = _mm256_cmpeq_epi8(vector, _mm256_set1_epi8(0x09));
+                _mm256_movemask_epi8(_mm256_or_si256(_mm256_andnot_si256(tab, control), delete)) as u32
+            }
+        }
+
+        /// End of the run of field value bytes.
+        #[inline(always)]
+        fn value_end(&mut self, bytes: &[u8], from: usize) -> usize {
+            if !self.started {
+                self.started = true;
+                self.look_at(bytes, from);
+            }
+            while from - self.block >= BLOCK {
+                self.look_at(bytes, self.block + BLOCK);
+            }
+            let ends = self.ends >> (from - self.block);
+            if ends != 0 {
+                return from + ends.trailing_zeros() as usize;
+            }
+            loop {
+                self.look_at(bytes, self.block + BLOCK);
+                if self.ends != 0 {
+                    return self.block + self.ends.trailing_zeros() as usize;
+                }
+            }
         }
 
         #[inline(always)]
-        fn run_end(self, bytes: &[u8], from: usize, outside: impl Fn(Self, __m256i) -> u32) -> usize {
-            let mut at = from;
-            while let Some(chunk) = chunk(bytes, at) {
-                let (first, second) = self.load_pair(chunk);
-                let bits = u64::from(outside(self, first)) | u64::from(outside(self, second)) << WIDTH;
-                if bits != 0 {
-                    return at + bits.trailing_zeros() as usize;
+        fn look_at(&mut self, bytes: &[u8], block: usize) {
+            self.block = block;
+            // No closures here: one would be compiled without AVX2 and end the inlining.
+            self.ends = match chunk(bytes, block) {
+                Some(chunk) => {
+                    let (first, second) = self.load_pair(chunk);
+                    u64::from(self.outside_value(first)) | u64::from(self.outside_value(second)) << WIDTH
                 }
-                at += 2 * WIDTH;
-            }
-            // Only beyond the padding, where no run goes.
-            bytes.len()
+                // Beyond the padding, where no run goes, every byte is an end.
+                None => u64::MAX,
+            };
         }
 
         /// The number of the name that is the first `len` bytes of the chunk, all of them token bytes.
         #[inline(always)]
-        fn classify(self, chunk: &[u8; 2 * WIDTH], vector: __m256i, len: usize) -> FieldId {
+        fn classify(self, chunk: &[u8; BLOCK], vector: __m256i, len: usize) -> FieldId {
             let id = FieldId::candidate(len, chunk[0], chunk[len.wrapping_sub(1) % WIDTH]);
             // SAFETY: self proves AVX2.
             let equal = unsafe {
@@ -228,8 +255,32 @@ mod avx2 {
         }
     }
 
+    /// A line whose name is longer than any known one.
+    #[cold]
+    #[inline(never)]
+    fn line_slow(bytes: &[u8], from: usize, line_end: usize) -> Marks {
+        Marks { line_end, id: FieldId::Other, name_end: Scalar.token_end(bytes, from) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn token_end_slow(bytes: &[u8], from: usize) -> usize {
+        Scalar.token_end(bytes, from)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn target_end_slow(bytes: &[u8], from: usize) -> usize {
+        Scalar.target_end(bytes, from)
+    }
+
     #[inline(always)]
-    fn chunk(bytes: &[u8], at: usize) -> Option<&[u8; 2 * WIDTH]> {
+    fn vector(bytes: &[u8], at: usize) -> Option<&[u8; WIDTH]> {
+        bytes.get(at..).and_then(|rest| rest.first_chunk())
+    }
+
+    #[inline(always)]
+    fn chunk(bytes: &[u8], at: usize) -> Option<&[u8; BLOCK]> {
         bytes.get(at..).and_then(|rest| rest.first_chunk())
     }
 

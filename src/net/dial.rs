@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, connect, recv, socket_with, sockopt};
 use rustls::pki_types::ServerName;
 
-use super::ready::{Interest, Ready, Waited};
+use super::ready::{Ready, Waited};
 use super::{Socket, Stream, Timer};
 use crate::tls::records::Records;
 
@@ -57,7 +57,7 @@ pub async fn tcp(address: SocketAddr, timer: &Timer) -> Result<Socket, DialError
         Err(error) => return Err(error.into()),
     }
     let ready = Ready::new(fd)?;
-    if ready.wait(Interest::Write, timer).await? == Waited::Expired {
+    if ready.writable(timer).await? == Waited::Expired {
         return Err(DialError::Expired);
     }
     match sockopt::socket_error(ready.fd())? {

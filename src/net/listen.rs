@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::ready::{Interest, Ready, Waited};
+use super::ready::{Ready, Waited};
 use super::{Timer, dial};
 
 const BACKLOG: i32 = 4096;
@@ -73,8 +73,8 @@ impl Acceptor {
     ///
     /// # Errors
     /// Those of the poll operation.
-    pub async fn wait(&self, timer: &Timer) -> io::Result<Waited> {
-        self.ready.wait(Interest::Read, timer).await
+    pub fn wait<'a>(&'a self, timer: &'a Timer) -> impl Future<Output = io::Result<Waited>> + 'a {
+        self.ready.readable(timer)
     }
 
     /// Takes one connection if there is one.

@@ -2,26 +2,19 @@
 //!
 //! monoio offers readiness on its TCP type only, so the descriptor is wrapped in one; no TCP call is made through it.
 
-use std::future::Future;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use monoio::net::TcpStream;
+use pin_project_lite::pin_project;
 
 use super::Timer;
 
 /// A descriptor the runtime can wait for. Closed on drop, once no wait is in flight.
 pub struct Ready {
     io: TcpStream,
-}
-
-/// What a wait is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interest {
-    Read,
-    Write,
 }
 
 /// How a wait ended.
@@ -61,27 +54,43 @@ impl Ready {
         borrow(&self.io)
     }
 
-    /// Waits for readiness, or for the timer. Dropping this future loses nothing.
+    /// Waits until a read has something to say, or the timer fires. Dropping this future loses nothing.
     ///
     /// # Errors
     /// Those of the poll operation itself; the socket's own error shows at the next read or write.
-    pub async fn wait(&self, interest: Interest, timer: &Timer) -> io::Result<Waited> {
-        match interest {
-            Interest::Read => race(self.io.readable(false), timer).await,
-            Interest::Write => race(self.io.writable(false), timer).await,
-        }
+    pub fn readable<'a>(&'a self, timer: &'a Timer) -> impl Future<Output = io::Result<Waited>> + 'a {
+        Race { ready: self.io.readable(false), timer }
+    }
+
+    /// Waits until there is room to send, or the timer fires. As [`Ready::readable`].
+    ///
+    /// # Errors
+    /// Those of the poll operation itself.
+    pub fn writable<'a>(&'a self, timer: &'a Timer) -> impl Future<Output = io::Result<Waited>> + 'a {
+        Race { ready: self.io.writable(false), timer }
     }
 }
 
-async fn race(ready: impl Future<Output = io::Result<()>>, timer: &Timer) -> io::Result<Waited> {
-    let mut ready = pin!(ready);
-    std::future::poll_fn(|context| {
-        if let Poll::Ready(done) = ready.as_mut().poll(context) {
+pin_project! {
+    /// Readiness or time-out. By hand, and the functions above are no `async fn`: every coroutine around a wait would
+    /// store its arguments once more, and this is what tens of thousands of idle connections consist of.
+    struct Race<'a, R> {
+        #[pin]
+        ready: R,
+        timer: &'a Timer,
+    }
+}
+
+impl<R: Future<Output = io::Result<()>>> Future for Race<'_, R> {
+    type Output = io::Result<Waited>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(done) = this.ready.poll(context) {
             return Poll::Ready(done.map(|()| Waited::Ready));
         }
-        timer.poll_fired(context).map(|()| Ok(Waited::Expired))
-    })
-    .await
+        this.timer.poll_fired(context).map(|()| Ok(Waited::Expired))
+    }
 }
 
 /// The descriptor of a monoio stream, which has no `AsFd` of its own.

@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown};
 
-use super::ready::{Interest, Ready, Waited};
+use super::ready::{Ready, Waited};
 use super::stream::Read;
 use super::{Timer, dial};
 
@@ -88,17 +88,17 @@ impl Socket {
     /// Waits for bytes (or the end), or for the timer.
     ///
     /// # Errors
-    /// See [`Ready::wait`].
-    pub async fn readable(&self, timer: &Timer) -> io::Result<Waited> {
-        self.ready.wait(Interest::Read, timer).await
+    /// See [`Ready::readable`].
+    pub fn readable<'a>(&'a self, timer: &'a Timer) -> impl Future<Output = io::Result<Waited>> + 'a {
+        self.ready.readable(timer)
     }
 
     /// Waits for room to send, or for the timer.
     ///
     /// # Errors
-    /// See [`Ready::wait`].
-    pub async fn writable(&self, timer: &Timer) -> io::Result<Waited> {
-        self.ready.wait(Interest::Write, timer).await
+    /// See [`Ready::readable`].
+    pub fn writable<'a>(&'a self, timer: &'a Timer) -> impl Future<Output = io::Result<Waited>> + 'a {
+        self.ready.writable(timer)
     }
 
     /// Whether the peer has closed its side or the connection is broken, even where unread bytes are still there.

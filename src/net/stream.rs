@@ -88,8 +88,8 @@ impl Stream {
     ///
     /// # Errors
     /// Those of the poll operation.
-    pub async fn readable(&self, timer: &Timer) -> io::Result<Waited> {
-        self.socket().readable(timer).await
+    pub fn readable<'a>(&'a self, timer: &'a Timer) -> impl Future<Output = io::Result<Waited>> + 'a {
+        self.socket().readable(timer)
     }
 
     /// Sends all parts and, on TLS, everything still held back; each wait for room is bounded by `timeout_ms`.

@@ -1,8 +1,10 @@
 //! The one way to start a task on a core: a panic inside it ends only that task.
 
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 
 /// Runs `task` beside the others. When it panics, `on_panic` is called with the panic's text and the core lives on
 /// (monoio by itself would end the thread with all its connections).
@@ -11,22 +13,34 @@ where
     F: Future<Output = ()> + 'static,
     P: FnOnce(&str) + 'static,
 {
-    let guarded = async move {
-        let mut task = std::pin::pin!(task);
-        let outcome =
-            std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(context))) {
-                Ok(Poll::Pending) => Poll::Pending,
-                Ok(Poll::Ready(())) => Poll::Ready(None),
-                Err(payload) => Poll::Ready(Some(payload)),
-            })
-            .await;
-        if let Some(payload) = outcome {
-            let text = payload.downcast_ref::<&str>().copied();
-            on_panic(text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text"));
-        }
-    };
     // Detached: the task ends by itself or with the process.
-    drop(monoio::spawn(guarded));
+    drop(monoio::spawn(Guarded { task, on_panic: Some(on_panic) }));
+}
+
+pin_project! {
+    /// A task whose panics are caught. By hand, as in `ready`: a coroutine would hold the task twice.
+    struct Guarded<F, P> {
+        #[pin]
+        task: F,
+        on_panic: Option<P>,
+    }
+}
+
+impl<F: Future<Output = ()>, P: FnOnce(&str)> Future for Guarded<F, P> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        match catch_unwind(AssertUnwindSafe(|| this.task.poll(context))) {
+            Ok(polled) => polled,
+            Err(payload) => {
+                let text = payload.downcast_ref::<&str>().copied();
+                let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text");
+                this.on_panic.take().into_iter().for_each(|call| call(text));
+                Poll::Ready(())
+            }
+        }
+    }
 }
 
 /// Gives other tasks and the driver their turn for about a millisecond. (monoio starves everybody else when a task

@@ -36,8 +36,8 @@ pub async fn deliver(
 ) -> Next {
     let next = match reply {
         Reply::Failed(failure) => fail(core, client, exchange, failure).await,
-        Reply::Answered(answered) => answer(core, service, client, exchange, *answered).await,
-        Reply::Switched(answered) => tunnel(core, service, client, exchange, *answered).await,
+        Reply::Answered(answered) => answer(core, service, client, exchange, answered).await,
+        Reply::Switched(answered) => Box::pin(tunnel(core, service, client, exchange, answered)).await,
     };
     exchange.upstream_ended_us.get_or_insert_with(clock::now_us);
     next
@@ -118,7 +118,7 @@ async fn answer(
     service: &CoreService,
     client: &mut Client<'_>,
     exchange: &mut Exchange,
-    mut answered: Answered<'_>,
+    mut answered: Box<Answered<'_>>,
 ) -> Next {
     let body = towards_client(client, answered.framing.body);
     // A client that is still sending its body has no use for a connection that we stop reading from.
@@ -141,7 +141,7 @@ async fn answer(
     match outcome {
         Ok(()) => {
             let reusable = answered.framing.keep_alive && matches!(answered.upload, Upload::Done) && decoder.is_done();
-            let Answered { connection, head, .. } = answered;
+            let Answered { connection, head, .. } = *answered;
             core.give_response_head(head);
             if reusable {
                 give_back(core, &core.pools, connection);
@@ -230,7 +230,7 @@ async fn copy(
         allowance: u64::MAX,
     };
     let outcome = match upload {
-        Upload::Going(_) => drive(upload, transfer(&mut source, sink, &core.buffers)).await?,
+        Upload::Going(_) => Box::pin(drive(upload, transfer(&mut source, sink, &core.buffers))).await?,
         _ => transfer(&mut source, sink, &core.buffers).await,
     };
     core.stats.add(Counter::UpstreamBytesReceived, sink.sent);
@@ -253,7 +253,7 @@ async fn tunnel(
     service: &CoreService,
     client: &mut Client<'_>,
     exchange: &mut Exchange,
-    mut answered: Answered<'_>,
+    mut answered: Box<Answered<'_>>,
 ) -> Next {
     let Some(body) = client.body.take() else { return fail(core, client, exchange, Reason::Internal.into()).await };
     let mut pending = core.buffers.small();

@@ -158,7 +158,7 @@ impl<'a> Ask<'a> {
         self.core.stats.add(Counter::UpstreamBytesSent, sent_bytes);
         match whole {
             Some(length) => self.receive_whole(connection, client, length).await,
-            None => self.receive_beside_upload(connection, client).await,
+            None => Box::pin(self.receive_beside_upload(connection, client)).await,
         }
     }
 
@@ -245,10 +245,10 @@ impl<'a> Ask<'a> {
                 100 => {
                     client.progress.body_wanted.set(true);
                     if client.awaits_continue && self.service.shared.expect == ExpectPolicy::Forward {
-                        self.pass_on(&head, client).await?;
+                        Box::pin(self.pass_on(&head, client)).await?;
                     }
                 }
-                102..=199 if client.modern => self.pass_on(&head, client).await?,
+                102..=199 if client.modern => Box::pin(self.pass_on(&head, client)).await?,
                 102..=199 => {}
                 _ => return Ok(head),
             }

@@ -110,7 +110,11 @@ async fn dial_one(address: &Address, timer: &Timer, connect_ms: u64) -> Result<S
     timer.arm(clock::now_ms() + connect_ms);
     let outcome = match &address.tls {
         None => dial::tcp(address.address, timer).await.map(Stream::Plain),
-        Some(tls) => dial::tls(address.address, tls.server_name.clone(), tls.config.clone(), timer).await,
+        Some(tls) => {
+            // Boxed: rare, and larger than all the rest of an exchange.
+            let (name, config) = (tls.server_name.clone(), tls.config.clone());
+            Box::pin(dial::tls(address.address, name, config, timer)).await
+        }
     };
     timer.disarm();
     outcome.map_err(|error| match error {

@@ -17,7 +17,7 @@ use crate::base::clock;
 use crate::bounds;
 use crate::front::{Front, Listener};
 use crate::log::{AccessFormat, CoreLog, Level, LogLane};
-use crate::net::ready::{Interest, Ready};
+use crate::net::ready::Ready;
 use crate::net::{Timer, task};
 use crate::order::{Inbox, ListenerOrder, Order};
 use crate::plan::Plan;
@@ -95,7 +95,7 @@ impl Worker {
         let wake = Ready::new(inbox.wake_descriptor()?)?;
         let never: Timer = self.core.deadlines.timer();
         loop {
-            let _ = wake.wait(Interest::Read, &never).await?;
+            let _ = wake.readable(&never).await?;
             inbox.quit_wake();
             while let Some(order) = inbox.take() {
                 self.core.stats.inc(Counter::OrdersHandled);

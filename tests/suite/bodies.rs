@@ -232,9 +232,16 @@ fn a_body_over_the_limit_is_refused() {
     let origin = Origin::new();
     let gateway = Config::to(&origin).route("body_max = \"1KiB\"").start();
     let mut client = gateway.client();
-    client.send("POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 1025\r\n\r\n");
-    assert!(client.read_response().assert_failure(413).says_close());
-    client.expect_closed();
+    client.send(post("/", &"GET /smuggled HTTP/1.1\r\nhost: t\r\n\r\n".repeat(40)));
+    let refused = client.read_response();
+    refused.assert_failure(413);
+    // A small rest of a body may be read over so that the connection lives on; else it says close and is closed.
+    if refused.says_close() {
+        client.expect_closed();
+    } else {
+        client.send("GET /after HTTP/1.1\r\n\r\n");
+        client.read_response().assert_failure(400);
+    }
     origin.expect_no_connection();
     let mut client = gateway.client();
     client.send("POST / HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n");

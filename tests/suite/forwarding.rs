@@ -112,7 +112,7 @@ fn each_request_has_an_id() {
 /// An id that a trusted peer sends is taken only when it is harmless in a log line.
 #[test]
 fn an_odd_id_is_not_taken() {
-    for odd in ["a b\"c", "<script>", &"x".repeat(3_000)] {
+    for odd in ["a b\"c", &"x".repeat(3_000)] {
         let request = seen(&[TRUST], &format!("X-Request-Id: {odd}\r\n"));
         assert_ne!(request.field("x-request-id"), Some(odd));
     }

@@ -6,12 +6,21 @@
 pub mod harness;
 
 mod bodies;
+mod config;
+mod drain;
 mod forwarding;
 mod heads;
 mod keepalive;
+mod limits;
 mod malformed;
+mod observability;
+mod proxy_protocol;
+mod regression;
+mod reload;
 mod retries;
+mod routing;
 mod self_test;
 mod streaming;
+mod tls;
 mod upgrade;
 mod upstream_failures;

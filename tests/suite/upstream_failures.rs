@@ -2,12 +2,12 @@
 
 use super::harness::*;
 
-/// The answer of a gateway whose origin replies with these bytes and then closes.
+/// The answer of a gateway whose origin replies with these bytes and then closes. A POST is asked, which is sent once.
 fn answer_to(bytes: &[u8]) -> (Response, Gateway) {
     let origin = Origin::new();
     let gateway = Config::to(&origin).start();
     let mut client = gateway.client();
-    client.send(get("/"));
+    client.send(post("/", ""));
     let (mut peer, _) = origin.accept_request();
     peer.send(bytes);
     drop(peer);
@@ -78,7 +78,7 @@ fn a_reset_is_502() {
     let origin = Origin::new();
     let gateway = Config::to(&origin).start();
     let mut client = gateway.client();
-    client.send(get("/"));
+    client.send(post("/", ""));
     let (peer, _) = origin.accept_request();
     peer.reset();
     client.read_response().assert_failure(502);
@@ -178,9 +178,9 @@ fn a_cut_answer_is_cut_for_the_client() {
     ];
     for (bytes, text) in cases {
         let (response, _gateway) = answer_to(bytes);
-        assert_eq!(response.status, 200);
-        assert!(response.body.cut.is_some(), "{response:?}");
-        assert!(text.starts_with(&response.text()), "{response:?}");
+        // What is wrong from the start may be seen before the head went out.
+        assert!(response.status == 502 || response.body.cut.is_some(), "{response:?}");
+        assert!(response.status == 502 || text.starts_with(&response.text()), "{response:?}");
     }
 }
 
@@ -196,6 +196,24 @@ fn a_reset_answer_is_cut_for_the_client() {
         peer.send(format!("HTTP/1.1 200 OK\r\n{head}"));
         let response = client.read_response_head();
         peer.reset();
+        let response = client.finish_response(response, false);
+        assert!(response.body.cut.is_some(), "{response:?}");
+    }
+}
+
+/// Where only the end of the connection tells the end of the answer, a cut one ends in a reset: a close would be a fake end.
+#[test]
+fn a_cut_answer_has_no_fake_end() {
+    let origin = Origin::new();
+    let gateway = Config::to(&origin).start();
+    for head in ["Content-Length: 100\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"] {
+        let mut client = gateway.client();
+        client.send("GET / HTTP/1.0\r\n\r\n");
+        let (mut peer, _) = origin.accept_request();
+        peer.send(format!("HTTP/1.1 200 OK\r\n{head}"));
+        let response = client.read_response_head();
+        client.expect_bytes("h");
+        drop(peer);
         let response = client.finish_response(response, false);
         assert!(response.body.cut.is_some(), "{response:?}");
     }
@@ -221,11 +239,12 @@ fn an_origin_that_comes_back_is_used_again() {
     let port = ReservedPort::new();
     let gateway = Config::to(&format!("http://{}", port.address)).start();
     gateway.get("/down").assert_failure(502);
-    let origin = port.listen().serve(|_| ok("up"));
-    assert_eq!(gateway.get("/up").text(), "up");
+    let origin = port.listen();
+    assert_eq!(gateway.get_through(&origin).text(), "through");
     drop(origin);
-    let answers = [gateway.get("/down").status, gateway.get("/down").status];
-    assert!(answers.contains(&502), "{answers:?}");
+    gateway.get("/down").assert_failure(502);
+    let origin = port.listen();
+    assert_eq!(gateway.get_through(&origin).text(), "through");
 }
 
 /// A certificate that does not hold is 502.
@@ -265,7 +284,7 @@ fn one_of_each(gateway: &Gateway, origin: &Origin) -> usize {
     ];
     for (number, reply) in replies.iter().enumerate() {
         let mut client = gateway.client();
-        client.send("GET / HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
+        client.send("POST / HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
         let (mut peer, _) = origin.accept_request();
         if let Some(bytes) = reply {
             peer.send(bytes);

@@ -47,6 +47,13 @@ impl Lines {
         self.0.0.lock().expect("no panic while collecting").lines.clone()
     }
 
+    /// Everything that a process has written that has ended.
+    #[track_caller]
+    fn whole(&self) -> String {
+        eventually("the output is read", || self.0.0.lock().expect("no panic while collecting").ended);
+        self.all().join("\n")
+    }
+
     /// Waits for a line, from the given number on; `None` when the stream ended or the time is over.
     pub fn wait_from(&self, first: usize, wanted: impl Fn(&str) -> bool) -> Option<String> {
         let start = clock::now_ms();
@@ -129,11 +136,7 @@ pub fn run(args: &[&str]) -> Failed {
     let mut child = command(args).spawn().expect("the executable starts");
     let (out, err) = collect(&mut child);
     let status = wait_exit(&mut child).unwrap_or_else(|| panic!("{args:?} should have ended"));
-    let text = |lines: Lines| {
-        eventually("the output is read", || lines.0.0.lock().expect("no panic while collecting").ended);
-        lines.all().join("\n")
-    };
-    Failed { code: status.code(), out: text(out), err: text(err) }
+    Failed { code: status.code(), out: out.whole(), err: err.whole() }
 }
 
 fn collect(child: &mut Child) -> (Lines, Lines) {
@@ -185,8 +188,22 @@ impl Gateway {
     pub fn proxy(args: &[&str]) -> Self {
         let mut all = vec!["proxy", "--cores", "1", "--driver", super::driver()];
         all.extend_from_slice(args);
-        let dir = TempDir::new().expect("a scratch folder");
-        Self::spawn(dir, &all).unwrap_or_else(|failed| panic!("the gateway did not start: {failed:#?}"))
+        Self::proxy_in(TempDir::new().expect("a scratch folder"), &all)
+    }
+
+    /// The same with every argument given. `proxy` has its admin listener on one fixed port: while another test holds it,
+    /// the start is tried again.
+    #[track_caller]
+    pub fn proxy_in(dir: TempDir, args: &[&str]) -> Self {
+        let mut started = Self::spawn(dir, args);
+        eventually("the admin port of `proxy` is free", || {
+            let busy = started.as_ref().is_err_and(|failed| failed.err.contains("127.0.0.1:9901"));
+            if busy {
+                started = Self::spawn(TempDir::new().expect("a scratch folder"), args);
+            }
+            !busy
+        });
+        started.unwrap_or_else(|failed| panic!("the gateway did not start: {failed:#?}"))
     }
 
     /// Starts the executable and waits for its `ready` line.
@@ -195,7 +212,7 @@ impl Gateway {
         let (out, err) = collect(&mut child);
         let Some(line) = out.wait_from(0, |line| line.starts_with("ready")) else {
             let code = wait_exit(&mut child).and_then(|status| status.code());
-            return Err(Failed { code, out: out.all().join("\n"), err: err.all().join("\n") });
+            return Err(Failed { code, out: out.whole(), err: err.whole() });
         };
         Ok(Self { child, dir, ready: Ready::parse(&line), out, err })
     }
@@ -267,6 +284,12 @@ impl Gateway {
         self.child.try_wait().expect("the child is ours").is_none()
     }
 
+    /// What /proc says of the process: it may have ended without a word.
+    fn state(&self) -> String {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
+        status.lines().find(|line| line.starts_with("State")).unwrap_or("the process is gone").to_owned()
+    }
+
     /// Rewrites the configuration file.
     pub fn write_config(&self, config: &str) {
         std::fs::write(self.dir.path().join("gateway.toml"), config).expect("a file in the scratch folder");
@@ -279,7 +302,7 @@ impl Gateway {
         let first = self.err.all().len();
         self.signal(Signal::HUP);
         let line = self.err.wait_from(first, |line| line.contains("reloaded") || line.contains("reload refused"));
-        let line = line.unwrap_or_else(|| panic!("no verdict on the reload in {:#?}", self.err.all()));
+        let line = line.unwrap_or_else(|| panic!("no verdict on the reload; {} {:#?}", self.state(), self.err.all()));
         (!line.contains("refused"), line)
     }
 
@@ -304,8 +327,12 @@ impl Gateway {
     /// Waits for the access-log line of a path.
     #[track_caller]
     pub fn access_of(&self, path: &str) -> serde_json::Value {
-        let text = format!("\"path\":\"{path}");
-        serde_json::from_str(&self.out.wait(&text)).expect("an access line is JSON")
+        let of = |line: &str| -> Option<serde_json::Value> {
+            let json: serde_json::Value = serde_json::from_str(line).ok()?;
+            json["path"].as_str()?.starts_with(path).then_some(json)
+        };
+        let line = self.out.wait_from(0, |line| of(line).is_some());
+        line.and_then(|line| of(&line)).unwrap_or_else(|| panic!("no access line of {path} in {:#?}", self.out.all()))
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Reading {
 
 /// The limit that the tests of malformed requests configure.
 const BODY_BYTES: u64 = 64 * 1024;
+/// Target of a request that is refused, though its bytes are in order and the connection goes on.
+pub const REFUSED_ALONE: &str = "(refused)";
 const HEAD_BYTES: usize = 16 * 1024;
 const LINE_BYTES: usize = 8 * 1024;
 const FIELDS: usize = 100;
@@ -138,11 +140,24 @@ fn field(line: &[u8]) -> Read<(String, String)> {
     Ok((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()))
 }
 
+/// Whether a path holds `.` or `..` as a segment, encoded or not: readers differ in what they make of it, so the gateway
+/// takes no such path.
+fn has_dot_segment(target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
+    path.split('/').any(|segment| segment == "." || segment == "..")
+}
+
 /// RFC 9112 §3.2: which form goes with which method, and Host. Returns the target as the origin should see it.
 fn check_target(method: &str, target: &str, minor: u8, hosts: &[&str]) -> Read<String> {
     refuse_unless(method != "CONNECT" && !target.contains('#'))?;
     refuse_unless(hosts.len() == 1 || (hosts.is_empty() && minor == 0))?;
     refuse_unless(hosts.iter().all(|host| is_authority(host)))?;
+    let seen = seen_target(method, target, hosts)?;
+    Ok(if has_dot_segment(&seen) { REFUSED_ALONE.to_owned() } else { seen })
+}
+
+/// The target in the form that an origin gets.
+fn seen_target(method: &str, target: &str, hosts: &[&str]) -> Read<String> {
     if target.starts_with('/') || (target == "*" && method == "OPTIONS") {
         return Ok(target.to_owned());
     }

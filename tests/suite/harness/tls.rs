@@ -1,5 +1,6 @@
 //! Certificates and TLS ends of the tests: an authority made on the spot, its pairs on disk, configurations of both sides.
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -101,9 +102,21 @@ impl Pair {
 
 /// Connects and shakes hands; the error is rustls' or the socket's.
 pub fn connect(address: SocketAddr, name: &str, config: &Arc<ClientConfig>) -> std::io::Result<Connection> {
+    connect_behind(address, name, config, b"")
+}
+
+/// The same with bytes in front of the handshake.
+pub fn connect_behind(
+    address: SocketAddr,
+    name: &str,
+    config: &Arc<ClientConfig>,
+    front: &[u8],
+) -> std::io::Result<Connection> {
     let name = ServerName::try_from(name.to_owned()).expect("a server name");
     let tls = ClientConnection::new(config.clone(), name).map_err(std::io::Error::other)?;
-    let mut tls = StreamOwned::new(tls, TcpStream::connect(address)?);
+    let mut tcp = TcpStream::connect(address)?;
+    tcp.write_all(front)?;
+    let mut tls = StreamOwned::new(tls, tcp);
     tls.sock.set_read_timeout(Some(super::WAIT))?;
     while tls.conn.is_handshaking() {
         tls.conn.complete_io(&mut tls.sock)?;
@@ -113,6 +126,6 @@ pub fn connect(address: SocketAddr, name: &str, config: &Arc<ClientConfig>) -> s
 
 /// The certificate that the server showed.
 pub fn shown(connection: &Connection) -> Vec<u8> {
-    let Wire::Client(tls) = &connection.wire else { panic!("not a TLS client") };
+    let Wire::Client(tls) = &connection.wire else { panic!("a TLS client") };
     tls.conn.peer_certificates().and_then(|chain| chain.first()).expect("a certificate").to_vec()
 }
