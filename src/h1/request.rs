@@ -74,7 +74,11 @@ impl RequestParser {
                     return verdict;
                 }
                 Ok(Parsed::Partial) => head.bytes.truncate(end),
-                Err(_) => return verdict,
+                Err(_) => {
+                    // No padding and nothing behind the fault stays to be taken for a part of the head.
+                    head.bytes.truncate(end);
+                    return verdict;
+                }
             }
             if end == window.len() {
                 return if end == most { Err(Reject::HeadTooLarge) } else { verdict };

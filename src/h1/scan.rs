@@ -139,15 +139,22 @@ mod avx2 {
 
         #[inline(always)]
         fn line(&mut self, bytes: &[u8], from: usize) -> Marks {
-            let Some(chunk) = chunk(bytes, from) else { return line_slow(bytes, from, bytes.len()) };
             let line_end = self.value_end(bytes, from);
-            let (first, _) = self.load_pair(chunk);
-            let outside_name = self.outside_token(first);
-            if outside_name == 0 {
-                return line_slow(bytes, from, line_end);
+            // Beyond the padding, where no line starts, there is nothing but the end.
+            let (mut name_end, mut id) = (bytes.len(), FieldId::Other);
+            if let Some(chunk) = chunk(bytes, from) {
+                let (first, _) = self.load_pair(chunk);
+                let outside_name = self.outside_token(first);
+                let name_len = outside_name.trailing_zeros() as usize;
+                name_end = from + name_len;
+                if outside_name == 0 {
+                    // Longer than any known name.
+                    name_end = token_end_slow(bytes, name_end);
+                } else {
+                    id = self.classify(chunk, first, name_len);
+                }
             }
-            let name_len = outside_name.trailing_zeros() as usize;
-            Marks { name_end: from + name_len, line_end, id: self.classify(chunk, first, name_len) }
+            Marks { name_end, line_end, id }
         }
     }
 
@@ -253,13 +260,6 @@ mod avx2 {
             // Zeros stand behind the known name, where lower case has none: equality ends where it does.
             if equal.trailing_ones() as usize == len { id } else { FieldId::Other }
         }
-    }
-
-    /// A line whose name is longer than any known one.
-    #[cold]
-    #[inline(never)]
-    fn line_slow(bytes: &[u8], from: usize, line_end: usize) -> Marks {
-        Marks { line_end, id: FieldId::Other, name_end: Scalar.token_end(bytes, from) }
     }
 
     #[cold]

@@ -34,6 +34,7 @@ fields! {
     Expires "expires",
     Forwarded "forwarded",
     Host "host",
+    Http2Settings "http2-settings",
     IfMatch "if-match",
     IfModifiedSince "if-modified-since",
     IfNoneMatch "if-none-match",

@@ -67,10 +67,12 @@ fn find<'a>(bytes: &'a [u8], fields: &[Field], id: FieldId) -> Option<&'a [u8]> 
 }
 
 impl RequestHead {
-    /// Forgets the content and keeps the memory.
+    /// Forgets the content, all of it, and keeps the memory.
     pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.fields.clear();
+        let (mut bytes, mut fields) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.fields));
+        bytes.clear();
+        fields.clear();
+        *self = Self { bytes, fields, ..Self::default() };
     }
 
     /// The method's own text.
@@ -95,10 +97,12 @@ impl RequestHead {
 }
 
 impl ResponseHead {
-    /// Forgets the content and keeps the memory.
+    /// Forgets the content, all of it, and keeps the memory.
     pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.fields.clear();
+        let (mut bytes, mut fields) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.fields));
+        bytes.clear();
+        fields.clear();
+        *self = Self { bytes, fields, ..Self::default() };
     }
 
     /// The reason phrase as it came; may be empty.

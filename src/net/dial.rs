@@ -14,8 +14,8 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, connect, recv, socket_with, sockopt};
 use rustls::pki_types::ServerName;
 
-use super::ready::{Ready, Waited};
-use super::{Socket, Stream, Timer};
+use super::ready::Ready;
+use super::{Socket, Stream};
 use crate::tls::records::Records;
 
 /// Why no connection came about. Nothing of the request has left yet in any of these cases.
@@ -23,8 +23,6 @@ use crate::tls::records::Records;
 pub enum DialError {
     /// The peer answered that nothing listens there.
     Refused,
-    /// No answer in time, TCP and TLS together.
-    Expired,
     /// TLS failed: certificate, name, version.
     Tls(String),
     /// No route, no port left, and the like.
@@ -43,11 +41,11 @@ impl From<Errno> for DialError {
     }
 }
 
-/// Connects within what `timer` is armed for.
+/// Connects. Unbounded: the caller bounds it, see [`super::Wait::bound`].
 ///
 /// # Errors
 /// [`DialError`].
-pub async fn tcp(address: SocketAddr, timer: &Timer) -> Result<Socket, DialError> {
+pub async fn tcp(address: SocketAddr) -> Result<Socket, DialError> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let fd = socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, None)?;
     // Requests are written whole: waiting for more bytes would only delay them.
@@ -57,16 +55,14 @@ pub async fn tcp(address: SocketAddr, timer: &Timer) -> Result<Socket, DialError
         Err(error) => return Err(error.into()),
     }
     let ready = Ready::new(fd)?;
-    if ready.writable(timer).await? == Waited::Expired {
-        return Err(DialError::Expired);
-    }
+    ready.writable_unbounded().await?;
     match sockopt::socket_error(ready.fd())? {
         Ok(()) => Ok(Socket::from_ready(ready)),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Connects and makes the TLS handshake within what `timer` is armed for.
+/// Connects and makes the TLS handshake. Unbounded as [`tcp`].
 ///
 /// # Errors
 /// [`DialError`].
@@ -74,28 +70,12 @@ pub async fn tls(
     address: SocketAddr,
     name: ServerName<'static>,
     config: Arc<rustls::ClientConfig>,
-    timer: &Timer,
 ) -> Result<Stream, DialError> {
-    let socket = tcp(address, timer).await?;
+    let socket = tcp(address).await?;
     let io = RecordIo::new(socket.into_ready().into_io());
-    let connector = monoio_rustls::TlsConnector::from(config);
-    let mut handshake = std::pin::pin!(connector.connect(name, io));
-    let outcome = std::future::poll_fn(|context| {
-        if let std::task::Poll::Ready(done) = handshake.as_mut().poll(context) {
-            return std::task::Poll::Ready(Some(done));
-        }
-        // The connection is given up with the handshake, so nothing is lost by dropping it.
-        timer.poll_fired(context).map(|()| None)
-    })
-    .await;
-    match outcome {
-        None => Err(DialError::Expired),
-        Some(Err(error)) => Err(tls_error(io::Error::from(error))),
-        Some(Ok(stream)) => {
-            let (io, connection) = stream.into_parts();
-            Ok(Stream::tls(Socket::from_ready(Ready::from_io(io.io)), Records::client(connection)))
-        }
-    }
+    let stream = monoio_rustls::TlsConnector::from(config).connect(name, io).await;
+    let (io, connection) = stream.map_err(|error| tls_error(io::Error::from(error)))?.into_parts();
+    Ok(Stream::tls(Socket::from_ready(Ready::from_io(io.io)), Records::client(connection)))
 }
 
 fn tls_error(error: io::Error) -> DialError {

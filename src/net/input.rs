@@ -1,6 +1,7 @@
 //! Bytes read from a stream and not consumed yet. Holds a pooled buffer only while there are any.
 
 use std::io;
+use std::task::Poll;
 
 use super::ready::Waited;
 use super::{Read, Stream, Timer};
@@ -164,27 +165,61 @@ impl Wait<'_> {
     /// Waits for the stream to be readable.
     async fn readable(self, stream: &Stream) -> Result<(), ReadError> {
         loop {
-            let now = clock::now_ms();
-            if now >= self.deadline_ms {
-                return Err(ReadError::Expired);
-            }
-            let look = if self.watch.is_some() { now + bounds::CLIENT_CHECK_MS } else { u64::MAX - 1 };
-            if self.idle {
-                self.timer.arm_idle(self.deadline_ms);
-            } else {
-                self.timer.arm(self.deadline_ms.min(look));
-            }
+            self.arm()?;
             let waited = stream.readable(self.timer).await;
             self.timer.disarm();
             if waited? == Waited::Ready {
                 return Ok(());
             }
-            if self.idle {
-                return Err(ReadError::Expired);
+            self.look()?;
+        }
+    }
+
+    /// Runs `work` to its end within the bounds of this wait; given up, it is dropped.
+    ///
+    /// # Errors
+    /// [`ReadError::Expired`] or [`ReadError::WatchedGone`].
+    pub async fn bound<T>(self, work: impl Future<Output = T>) -> Result<T, ReadError> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            self.arm()?;
+            let done = std::future::poll_fn(|context| match work.as_mut().poll(context) {
+                Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Pending => self.timer.poll_fired(context).map(|()| None),
+            })
+            .await;
+            self.timer.disarm();
+            if let Some(done) = done {
+                return Ok(done);
             }
-            if self.watch.is_some_and(|client| client.socket().peer_closed()) {
-                return Err(ReadError::WatchedGone);
-            }
+            self.look()?;
+        }
+    }
+
+    /// Arms the timer for the deadline, or for the next look at the watched connection.
+    fn arm(self) -> Result<(), ReadError> {
+        let now = clock::now_ms();
+        if now >= self.deadline_ms {
+            return Err(ReadError::Expired);
+        }
+        if self.idle {
+            self.timer.arm_idle(self.deadline_ms);
+        } else if self.watch.is_some() {
+            self.timer.arm(self.deadline_ms.min(now + bounds::CLIENT_CHECK_MS));
+        } else {
+            self.timer.arm(self.deadline_ms);
+        }
+        Ok(())
+    }
+
+    /// The timer fired: whether that ends the wait before its deadline.
+    fn look(self) -> Result<(), ReadError> {
+        if self.idle {
+            return Err(ReadError::Expired);
+        }
+        match self.watch {
+            Some(client) if client.socket().peer_closed() => Err(ReadError::WatchedGone),
+            _ => Ok(()),
         }
     }
 }

@@ -71,6 +71,16 @@ impl Ready {
     }
 }
 
+impl Ready {
+    /// Waits until there is room to send: for work that is bounded as a whole.
+    ///
+    /// # Errors
+    /// Those of the poll operation itself.
+    pub fn writable_unbounded(&self) -> impl Future<Output = io::Result<()>> + '_ {
+        self.io.writable(false)
+    }
+}
+
 pin_project! {
     /// Readiness or time-out. By hand, and the functions above are no `async fn`: every coroutine around a wait would
     /// store its arguments once more, and this is what tens of thousands of idle connections consist of.

@@ -140,14 +140,13 @@ impl Stream {
     pub fn is_quiet(&self, pool: &BufferPool) -> bool {
         match self {
             Self::Plain(socket) => socket.is_quiet(),
-            // A session ticket may come at any time: it is taken; anything else means the connection is spent.
+            // A session ticket may come at any time: it is taken. Plaintext nobody asked for, decrypted already or
+            // not, or the peer's goodbye mean that the connection is spent.
             Self::Tls(tls) => {
-                tls.socket.is_quiet() || {
-                    let mut buffer = pool.small();
-                    let quiet = matches!(tls.try_read(&mut buffer, pool), Ok(Read::NotReady));
-                    pool.give(buffer);
-                    quiet
-                }
+                let mut buffer = pool.small();
+                let quiet = matches!(tls.try_read(&mut buffer, pool), Ok(Read::NotReady));
+                pool.give(buffer);
+                quiet
             }
         }
     }

@@ -24,6 +24,8 @@ pub enum Next {
     KeepAlive,
     /// It is closed; `linger` = the client may still be sending, and a reset would destroy our last words.
     Close { linger: bool },
+    /// It is reset: a proper end would make a cut response look whole.
+    Reset,
 }
 
 /// Sends the reply.
@@ -80,6 +82,7 @@ async fn fail(core: &Core, client: &mut Client<'_>, exchange: &mut Exchange, fai
 fn is_drainable(client: &Client<'_>) -> bool {
     let uninvited = client.framing.expect_continue && client.body.as_ref().is_some_and(|b| b.input.is_empty());
     match (client.framing.body, &client.body) {
+        _ if client.progress.body_read.get() => true,
         (BodyLength::None, _) => true,
         (BodyLength::Length(length), Some(_)) => length <= bounds::DRAIN_BYTES_MAX as u64 && !uninvited,
         _ => false,
@@ -88,7 +91,10 @@ fn is_drainable(client: &Client<'_>) -> bool {
 
 /// Reads and forgets an unread body, so that its bytes never become somebody's request.
 async fn drain(core: &Core, client: &mut Client<'_>) -> bool {
-    let Some(body) = &mut client.body else { return client.progress.body_read.get() };
+    if client.progress.body_read.get() {
+        return true;
+    }
+    let Some(body) = &mut client.body else { return false };
     let deadline_ms = clock::now_ms() + bounds::DRAIN_MS_MAX;
     while !body.decoder.is_done() {
         if body.input.is_empty() {
@@ -154,23 +160,18 @@ async fn answer(
             exchange.first_byte_us = None;
             fail(core, client, exchange, failure).await
         }
-        Err(failure) => {
-            broken(client, exchange, failure, body);
-            Next::Close { linger: false }
-        }
+        Err(failure) => broken(exchange, failure, body),
     }
 }
 
-/// Marks a response that ended early, so that the client cannot take it for a whole one.
-fn broken(client: &Client<'_>, exchange: &mut Exchange, failure: Failure, body: BodyLength) {
+/// Ends a response that was cut, so that the client cannot take it for a whole one: a chunked body lacks its last
+/// chunk, a length its bytes; only where the end of the connection is the end of the body it takes a reset.
+fn broken(exchange: &mut Exchange, failure: Failure, body: BodyLength) -> Next {
     exchange.failure = Some(failure);
     if failure.is_silent() {
         exchange.status = CLIENT_CLOSED_REQUEST;
     }
-    // Chunked lacks its last chunk, a length its bytes; only the end of the connection could be mistaken for the end.
-    if body == BodyLength::UntilClose {
-        client.stream.socket().reset_on_close();
-    }
+    if body == BodyLength::UntilClose { Next::Reset } else { Next::Close { linger: false } }
 }
 
 #[expect(clippy::too_many_arguments, reason = "one call, named parts of one head")]
@@ -229,9 +230,17 @@ async fn copy(
         watch: Some(client.stream),
         allowance: u64::MAX,
     };
-    let outcome = match upload {
-        Upload::Going(_) => Box::pin(drive(upload, transfer(&mut source, sink, &core.buffers))).await?,
-        _ => transfer(&mut source, sink, &core.buffers).await,
+    let outcome = loop {
+        let was_going = upload.is_going();
+        let outcome = match upload {
+            Upload::Going(_) => Box::pin(drive(upload, transfer(&mut source, sink, &core.buffers))).await?,
+            _ => transfer(&mut source, sink, &core.buffers).await,
+        };
+        match outcome {
+            // The upstream has a right to be silent as long as it is still being asked.
+            Err(TransferError::Source(ReadError::Expired)) if was_going => {}
+            outcome => break outcome,
+        }
     };
     core.stats.add(Counter::UpstreamBytesReceived, sink.sent);
     outcome.map_err(|error| match error {

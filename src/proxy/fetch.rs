@@ -144,6 +144,7 @@ impl<'a> Ask<'a> {
             buffers: &self.core.buffers,
             stats: &self.core.stats,
             timer: client.timer,
+            client: client.stream,
         };
         let (connection, address) =
             client::connect(self.target, &means, self.route.connect_ms, fresh).await.map_err(Stop::of(false))?;
@@ -187,9 +188,10 @@ impl<'a> Ask<'a> {
         let Some(body) = client.body.take() else { return Err(Stop::Failure(Reason::Internal.into())) };
         let mut upload = Upload::Going(self.upload(body, &downstream, Rc::clone(&connection.stream)));
         let head = loop {
+            let was_going = upload.is_going();
             match drive(&mut upload, self.final_head(&mut connection, &downstream)).await? {
                 // The upstream has a right to be silent as long as it is still being asked.
-                Err(UpstreamError::ReadExpired) if upload.is_going() => {}
+                Err(UpstreamError::ReadExpired) if was_going => {}
                 Err(error) => {
                     // The body is (partly) gone: whatever the rule says, there is nothing to send again.
                     return Err(Stop::Failure(Failure::from(&error)));

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::options::{EndpointOptions, EndpointTls, UpstreamOptions};
 use super::pool::{PoolId, PoolKey, Pools};
+use crate::bounds;
 
 /// How long an address that refused or timed out is asked only after the others, milliseconds.
 const COOL_DOWN_MS: u64 = 2_000;
@@ -50,16 +51,16 @@ impl Target {
         self.addresses.is_empty()
     }
 
-    /// The addresses in the order to try them for one request.
-    pub fn order(&self, now_ms: u64) -> impl Iterator<Item = &Address> {
+    /// The addresses to try for one request, in order, at most [`bounds::ATTEMPTS_MAX`]. Taken at once: an address that
+    /// fails in the meantime must not come up a second time among the cool ones.
+    pub fn order(&self, now_ms: u64) -> [Option<&Address>; bounds::ATTEMPTS_MAX] {
         let count = self.addresses.len();
         let first = self.next.get();
         self.next.set(if first + 1 >= count { 0 } else { first + 1 });
-        let turn = move |cool: bool| {
-            let (head, tail) = self.addresses.split_at(first.min(count));
-            tail.iter().chain(head).filter(move |a| (a.cool_until_ms.get() > now_ms) == cool)
-        };
-        turn(false).chain(turn(true))
+        let (head, tail) = self.addresses.split_at(first.min(count));
+        let turn = |cool: bool| tail.iter().chain(head).filter(move |a| (a.cool_until_ms.get() > now_ms) == cool);
+        let mut order = turn(false).chain(turn(true));
+        std::array::from_fn(|_| order.next())
     }
 }
 
@@ -103,7 +104,7 @@ mod tests {
     }
 
     fn ports(target: &Target, now_ms: u64) -> Vec<u16> {
-        target.order(now_ms).map(|a| a.address.port()).collect()
+        target.order(now_ms).into_iter().flatten().map(|a| a.address.port()).collect()
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Connection {
     pub address: SocketAddr,
     /// It carried an exchange before.
     pub reused: bool,
+    /// Something came back in this exchange: it is not sent again.
+    heard: bool,
 }
 
 /// What of a core is needed to get connections.
@@ -33,6 +35,8 @@ pub struct Means<'a> {
     pub buffers: &'a BufferPool,
     pub stats: &'a CoreStats,
     pub timer: &'a Timer,
+    /// On whose behalf: when it leaves, connecting stops.
+    pub client: &'a Stream,
 }
 
 /// Why an upstream gave no answer.
@@ -70,7 +74,7 @@ impl UpstreamError {
 /// is followed by the next one. Returns the address as well: its authority is what Host says.
 ///
 /// # Errors
-/// The last address's [`UpstreamError`].
+/// The last address's [`UpstreamError`], or that the watched client has left.
 pub async fn connect<'t>(
     target: &'t Target,
     means: &Means<'_>,
@@ -78,26 +82,27 @@ pub async fn connect<'t>(
     fresh: bool,
 ) -> Result<(Connection, &'t Address), UpstreamError> {
     let mut last = UpstreamError::NoEndpoint;
-    for address in target.order(clock::now_ms()).take(bounds::ATTEMPTS_MAX) {
+    for address in target.order(clock::now_ms()).into_iter().flatten() {
         let warm = if fresh { None } else { means.pools.take(address.pool, clock::now_ms(), means.buffers) };
-        let connection = |stream, reused| Connection {
-            stream,
-            input: Input::patient(),
-            pool: address.pool,
-            address: address.address,
-            reused,
-        };
         if let Some(stream) = warm {
             means.stats.inc(Counter::UpstreamReuses);
-            return Ok((connection(stream, true), address));
+            return Ok((Connection::new(stream, address, true), address));
         }
-        match dial_one(address, means.timer, connect_ms).await {
+        means.stats.inc(Counter::UpstreamConnects);
+        let wait = Wait {
+            timer: means.timer,
+            deadline_ms: clock::now_ms() + connect_ms,
+            watch: Some(means.client),
+            idle: false,
+        };
+        match dial_one(address, wait).await {
             Ok(stream) => {
-                means.stats.inc(Counter::UpstreamConnects);
                 address.worked();
-                return Ok((connection(Rc::new(stream), false), address));
+                return Ok((Connection::new(Rc::new(stream), address, false), address));
             }
+            Err(UpstreamError::ClientGone) => return Err(UpstreamError::ClientGone),
             Err(error) => {
+                means.stats.inc(Counter::UpstreamConnectFailures);
                 address.failed(clock::now_ms());
                 last = error;
             }
@@ -106,26 +111,30 @@ pub async fn connect<'t>(
     Err(last)
 }
 
-async fn dial_one(address: &Address, timer: &Timer, connect_ms: u64) -> Result<Stream, UpstreamError> {
-    timer.arm(clock::now_ms() + connect_ms);
+async fn dial_one(address: &Address, wait: Wait<'_>) -> Result<Stream, UpstreamError> {
     let outcome = match &address.tls {
-        None => dial::tcp(address.address, timer).await.map(Stream::Plain),
+        None => wait.bound(dial::tcp(address.address)).await.map(|dialled| dialled.map(Stream::Plain)),
         Some(tls) => {
             // Boxed: rare, and larger than all the rest of an exchange.
-            let (name, config) = (tls.server_name.clone(), tls.config.clone());
-            Box::pin(dial::tls(address.address, name, config, timer)).await
+            let dialling = dial::tls(address.address, tls.server_name.clone(), tls.config.clone());
+            Box::pin(wait.bound(dialling)).await
         }
     };
-    timer.disarm();
-    outcome.map_err(|error| match error {
-        DialError::Refused => UpstreamError::ConnectRefused,
-        DialError::Expired => UpstreamError::ConnectExpired,
-        DialError::Tls(text) => UpstreamError::Tls(text),
-        DialError::Io(error) => UpstreamError::ConnectFailed(error),
-    })
+    match outcome {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(DialError::Refused)) => Err(UpstreamError::ConnectRefused),
+        Ok(Err(DialError::Tls(text))) => Err(UpstreamError::Tls(text)),
+        Ok(Err(DialError::Io(error))) | Err(ReadError::Io(error)) => Err(UpstreamError::ConnectFailed(error)),
+        Err(ReadError::Expired) => Err(UpstreamError::ConnectExpired),
+        Err(ReadError::WatchedGone) => Err(UpstreamError::ClientGone),
+    }
 }
 
 impl Connection {
+    fn new(stream: Rc<Stream>, address: &Address, reused: bool) -> Self {
+        Self { stream, input: Input::patient(), pool: address.pool, address: address.address, reused, heard: false }
+    }
+
     /// Sends a request that is at hand as a whole.
     ///
     /// # Errors
@@ -162,9 +171,9 @@ impl Connection {
                     Parsed::Partial => {}
                 }
             }
-            let begun = if self.input.is_empty() { Progress::Sent } else { Progress::ResponseBegun };
+            let begun = if self.heard { Progress::ResponseBegun } else { Progress::Sent };
             match self.input.fill(&self.stream, buffers, wait).await {
-                Ok(Filled::Bytes) => {}
+                Ok(Filled::Bytes) => self.heard = true,
                 Ok(Filled::End) | Err(ReadError::Io(_)) => return Err(UpstreamError::Closed(begun)),
                 Err(ReadError::Expired) => return Err(UpstreamError::ReadExpired),
                 Err(ReadError::WatchedGone) => return Err(UpstreamError::ClientGone),

@@ -92,6 +92,28 @@ fn the_deadline_ends_what_does_not_end() {
     peer.wait_gone();
 }
 
+/// Exchanges on every core finish before the process ends.
+#[test]
+fn every_core_drains() {
+    let origin = Origin::new();
+    let mut gateway = Gateway::start_on_all_cores(&Config::to(&origin).toml());
+    let mut clients: Vec<Connection> = (0..16).map(|_| gateway.client()).collect();
+    let mut peers = Vec::new();
+    for client in &mut clients {
+        client.send(get("/"));
+        peers.push(origin.accept_request().0);
+    }
+    gateway.signal(Signal::TERM);
+    let address = gateway.address();
+    eventually("new connections are refused", || std::net::TcpStream::connect(address).is_err());
+    peers.iter_mut().for_each(|peer| peer.send(ok("finished")));
+    for client in &mut clients {
+        assert_eq!(client.read_response().text(), "finished");
+        client.expect_closed();
+    }
+    assert_eq!(gateway.wait_exit(), Some(0));
+}
+
 /// `/ready` says that the gateway drains while `/health` says that it lives.
 #[test]
 fn readiness_ends_before_life() {

@@ -129,10 +129,11 @@ fn log_lines_cannot_be_forged() {
 #[test]
 fn the_log_may_be_off_or_a_file() {
     let origin = Origin::new().serve(|_| ok("x"));
-    let off = Config::to(&origin).log("access = \"off\"").start();
+    let mut off = Config::to(&origin).log("access = \"off\"").start();
     assert_eq!(off.get("/off").status, 200);
-    assert_eq!(off.out.all().len(), 1);
-    off.stop();
+    off.signal(rustix::process::Signal::TERM);
+    assert_eq!(off.wait_exit(), Some(0));
+    assert_eq!(off.out.whole().lines().count(), 1, "the ready line alone");
     let dir = tempfile::TempDir::new().expect("a scratch folder");
     let file = dir.path().join("access.log");
     let gateway = Config::to(&origin).log(&format!("access = {:?}", text(&file))).start_in(dir);

@@ -18,6 +18,24 @@ fn new_requests_go_by_the_new_file() {
     assert_eq!(client.read_response().text(), "two");
 }
 
+/// A reload reaches every core: when one request went by the new file, soon all do.
+#[test]
+fn a_reload_reaches_every_core() {
+    let (one, two) = (Origin::new().serve(|_| ok("one")), Origin::new().serve(|_| ok("two")));
+    let port = ReservedPort::new();
+    let gateway = Gateway::start_on_all_cores(&Config::to(&one).address(port.address).toml());
+    // Connections that were open before; the kernel spreads them over the cores.
+    let mut clients: Vec<Connection> = (0..24).map(|_| gateway.client()).collect();
+    let mut answers = || -> Vec<String> {
+        clients.iter_mut().for_each(|client| client.send(get("/")));
+        clients.iter_mut().map(|client| client.read_response().text()).collect()
+    };
+    assert!(answers().iter().all(|answer| answer == "one"));
+    assert!(gateway.reload(&Config::to(&two).address(port.address).toml()).0);
+    eventually("all cores have the new plan", || answers().iter().all(|answer| answer == "two"));
+    gateway.stop();
+}
+
 /// An exchange that runs during a reload ends as it began.
 #[test]
 fn running_exchanges_end_on_their_plan() {

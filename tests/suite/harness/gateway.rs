@@ -49,7 +49,7 @@ impl Lines {
 
     /// Everything that a process has written that has ended.
     #[track_caller]
-    fn whole(&self) -> String {
+    pub fn whole(&self) -> String {
         eventually("the output is read", || self.0.0.lock().expect("no panic while collecting").ended);
         self.all().join("\n")
     }
@@ -181,6 +181,16 @@ impl Gateway {
         std::fs::write(&file, config).expect("a file in the scratch folder");
         let file = file.to_str().expect("a path of text").to_owned();
         Self::spawn(dir, &["run", "--config", &file, "--cores", "1", "--driver", super::driver()])
+    }
+
+    /// The same on every core of the machine.
+    #[track_caller]
+    pub fn start_on_all_cores(config: &str) -> Self {
+        let dir = TempDir::new().expect("a scratch folder");
+        let file = dir.path().join("gateway.toml");
+        std::fs::write(&file, config).expect("a file in the scratch folder");
+        let started = Self::spawn(dir, &["run", "--config", text(&file), "--driver", super::driver()]);
+        started.unwrap_or_else(|failed| panic!("the gateway did not start: {failed:#?}\n{config}"))
     }
 
     /// `ringway proxy` with these arguments, on one core and the driver under test.

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each driver's binary uses its own part of the harness")]
 
+pub mod chance;
 pub mod config;
 pub mod gateway;
 pub mod message;
@@ -15,6 +16,7 @@ pub mod wire;
 
 use std::time::Duration;
 
+pub use chance::Chance;
 pub use config::Config;
 pub use gateway::{Gateway, connect, run, text};
 pub use message::{Body, End, Framing, Response};
