@@ -9,7 +9,6 @@ use super::pool::{PoolId, Pools};
 use super::retry::{Ending, Progress};
 use crate::base::buf::BufferPool;
 use crate::base::clock;
-use crate::bounds;
 use crate::h1::{self, HeadLimits, Parsed, Reject};
 use crate::http::ResponseHead;
 use crate::net::dial::{self, DialError};
