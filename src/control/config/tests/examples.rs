@@ -75,7 +75,8 @@ fn full_has_every_key_and_its_defaults_are_the_defaults() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/full.toml");
     let text = std::fs::read_to_string(path).unwrap();
     let problems = Problems::default();
-    let raw = read_raw(&text, &problems).unwrap();
+    // The one key whose default depends on the machine is there as a comment.
+    let raw = read_raw(&text.replace("\n# connections_max", "\nconnections_max"), &problems).unwrap();
     assert!(!problems.any());
     // Keys that were not written are `None` in the raw form.
     assert!(!format!("{:?} {:?}", raw.server, raw.log).contains("None"));
