@@ -11,13 +11,14 @@ use args::{Arguments, CheckCommand, Command, DemoCommand, MockCommand, ProxyComm
 use clap::Parser;
 use gateway::Gateway;
 use ringway::control::config::{self, Keep, Loaded, ProxyArguments};
-use ringway::control::{demo, mock_llm};
+use ringway::control::{demo, limits, mock_llm};
 use ringway::plan::{AccessLog, Plan};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    limits::forgo_huge_pages();
     let outcome = match Arguments::parse().command {
         Command::Proxy(command) => proxy(command),
         Command::Run(command) => run(&command),

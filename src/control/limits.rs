@@ -35,6 +35,13 @@ pub fn raise(wanted: Option<usize>) -> Limits {
     Limits { connections_max: wanted, note }
 }
 
+/// Keeps the kernel from backing small allocations with 2 MiB pages: with them an idle connection was measured at more
+/// than twice its size (docs/measurements.md). Call it first thing, before memory is touched.
+pub fn forgo_huge_pages() {
+    // A kernel that knows no such pages needs no telling.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 /// The limit in force afterwards; `None` = there is none.
 fn raise_one(resource: Resource) -> Option<u64> {
     let now = getrlimit(resource);
