@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ringway::control::config::parse_cores;
+use ringway::control::config::{AdminChoice, parse_cores};
 use ringway::control::mock_llm::MockOptions;
 use ringway::plan::{AccessLog, Cores, DriverChoice};
 
@@ -46,14 +46,17 @@ pub struct ProxyCommand {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: Vec<SocketAddr>,
     /// PEM file with the certificate chain: the listeners speak TLS
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
     /// PEM file with the key of the certificate
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
     /// Where access lines go: stdout, off, or a file
     #[arg(long, value_name = "stdout|off|FILE", default_value = "stdout", value_parser = access_log)]
     pub access_log: AccessLog,
+    /// Address of the admin listener (/health, /ready, /metrics), or off; default 127.0.0.1:9901 where it is free
+    #[arg(long, value_name = "ADDR|off", value_parser = admin)]
+    pub admin: Option<AdminChoice>,
     #[command(flatten)]
     pub start: StartOptions,
 }
@@ -118,6 +121,15 @@ impl From<DriverArgument> for DriverChoice {
             DriverArgument::Auto => Self::Auto,
             DriverArgument::IoUring => Self::IoUring,
             DriverArgument::Epoll => Self::Epoll,
+        }
+    }
+}
+
+fn admin(text: &str) -> Result<AdminChoice, String> {
+    match text {
+        "off" => Ok(AdminChoice::Off),
+        address => {
+            address.parse().map(AdminChoice::At).map_err(|_| "write an address like 127.0.0.1:9901, or off".to_owned())
         }
     }
 }

@@ -37,6 +37,8 @@ pub const DRAIN_MS_MAX: u64 = 1_000;
 pub const LINGER_SILENCE_MS: u64 = 2_000;
 /// See [`LINGER_SILENCE_MS`].
 pub const LINGER_MS_MAX: u64 = 30_000;
+/// After the drain deadline: how long cut exchanges have to say so in the log, milliseconds.
+pub const CUT_MS_MAX: u64 = 200;
 /// Pause between two looks for a free place among the TLS handshakes, milliseconds.
 pub const HANDSHAKE_PAUSE_MS: u64 = 5;
 

@@ -1,6 +1,5 @@
 //! Puts a plan to work: limits, driver, sockets, log, workers, control. The one place that knows both planes.
 
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -8,9 +7,10 @@ use std::thread::JoinHandle;
 
 use ringway::base::clock;
 use ringway::control::admin::AdminState;
-use ringway::control::config::{Keep, Loaded};
+use ringway::control::config::Keep;
 use ringway::control::limits;
 use ringway::control::listeners::Bound;
+use ringway::control::source::Source;
 use ringway::control::supervise::{Control, supervise};
 use ringway::log::{AccessFormat, Level, LogLane, LogSink, LogWriter, event};
 use ringway::order::{self, Inbox, ListenerOrder, Outbox};
@@ -47,7 +47,8 @@ impl Gateway {
     ///
     /// # Errors
     /// What could not be had, where, and what to do.
-    pub fn start(loaded: Loaded, keep: Keep, config: Option<PathBuf>) -> Result<Self, String> {
+    pub fn start(source: Source, keep: Keep) -> Result<Self, String> {
+        let loaded = source.load(&keep)?;
         let start = &loaded.plan.start;
         let limits = limits::raise(start.connections_max);
         for warning in loaded.warnings.iter().chain(&limits.note) {
@@ -56,7 +57,7 @@ impl Gateway {
         let cpus = choose_cores(&start.cores)?;
         let (driver, why) = driver::probe(start.driver)?;
         why.iter().for_each(|why| event(Level::Warn, why));
-        let admin_listener = bind_admin(&loaded.plan, config.is_some())?;
+        let admin_listener = bind_admin(&loaded.plan, source.chose_admin())?;
         let mut bound = Bound::default();
         let sockets = bound.bind(&loaded.plan, cpus.len()).map_err(|e| e.to_string())?;
         let (log, lanes) = start_log(&loaded.plan, cpus.len())?;
@@ -77,7 +78,7 @@ impl Gateway {
         let ready = Arc::new(AtomicBool::new(true));
         let admin_state = Arc::new(AdminState { cores: stats, process, ready, draining: Arc::default() });
         let control = Control {
-            config,
+            source,
             keep,
             loaded,
             bound,

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use args::{Arguments, CheckCommand, Command, DemoCommand, MockCommand, ProxyCommand, RunCommand, StartOptions};
 use clap::Parser;
 use gateway::Gateway;
-use ringway::control::config::{self, Keep, Loaded, ProxyArguments};
+use ringway::control::config::{self, AdminChoice, Keep, ProxyArguments};
+use ringway::control::source::{Origin, Source};
 use ringway::control::{demo, limits, mock_llm};
-use ringway::plan::{AccessLog, Plan};
+use ringway::plan::AccessLog;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -21,10 +22,10 @@ fn main() -> ExitCode {
     limits::forgo_huge_pages();
     let outcome = match Arguments::parse().command {
         Command::Proxy(command) => proxy(command),
-        Command::Run(command) => run(&command),
+        Command::Run(command) => run(command),
         Command::Check(command) => check(&command),
         Command::MockLlm(command) => mock(command),
-        Command::Demo(command) => show(&command),
+        Command::Demo(command) => show(command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -40,38 +41,23 @@ fn keep() -> Result<Keep, String> {
 }
 
 fn proxy(command: ProxyCommand) -> Result<(), String> {
-    let keep = keep()?;
-    let loaded = proxy_plan(command, &keep)?;
-    Gateway::start(loaded, keep, None)?.supervise(Arc::default())
-}
-
-fn proxy_plan(command: ProxyCommand, keep: &Keep) -> Result<Loaded, String> {
     let arguments = ProxyArguments {
         to: command.to,
         listen: command.listen,
         tls_cert: command.tls_cert,
         tls_key: command.tls_key,
-        cores: command.start.cores,
-        driver: command.start.driver.map(Into::into).unwrap_or_default(),
         access_log: command.access_log,
+        admin: command.admin,
     };
-    config::proxy_plan(&arguments, keep).map_err(|errors| errors.to_string())
+    Gateway::start(source(Origin::CommandLine(arguments), command.start), keep()?)?.supervise(Arc::default())
 }
 
-fn run(command: &RunCommand) -> Result<(), String> {
-    let keep = keep()?;
-    let mut loaded = config::load(&command.config, &keep).map_err(|errors| errors.to_string())?;
-    override_start(&mut loaded.plan, &command.start);
-    Gateway::start(loaded, keep, Some(command.config.clone()))?.supervise(Arc::default())
+fn run(command: RunCommand) -> Result<(), String> {
+    Gateway::start(source(Origin::File(command.config), command.start), keep()?)?.supervise(Arc::default())
 }
 
-fn override_start(plan: &mut Plan, start: &StartOptions) {
-    if let Some(cores) = &start.cores {
-        plan.start.cores = cores.clone();
-    }
-    if let Some(driver) = start.driver {
-        plan.start.driver = driver.into();
-    }
+fn source(origin: Origin, start: StartOptions) -> Source {
+    Source { origin, cores: start.cores, driver: start.driver.map(Into::into) }
 }
 
 fn check(command: &CheckCommand) -> Result<(), String> {
@@ -97,33 +83,40 @@ fn mock(command: MockCommand) -> Result<(), String> {
             .map_err(|e| format!("mock-llm cannot listen on {}: {e}; choose another --listen", command.listen))?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         println!("ready listen=http://{address}");
-        let stop = async {
-            // Without signals the mock is stopped by its end.
-            let _ = tokio::signal::ctrl_c().await;
-        };
+        let stop = stop_signal();
         mock_llm::serve(listener, command.options, stop).await.map_err(|e| format!("mock-llm: {e}"))
     })
 }
 
+/// SIGINT or SIGTERM.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        },
+        // Without a handler SIGTERM ends the process, which is as good.
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
 /// mock-llm, the gateway in front of it, and the calls through both, all in this process.
-fn show(command: &DemoCommand) -> Result<(), String> {
+fn show(command: DemoCommand) -> Result<(), String> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(|e| format!("mock-llm: {e}"))?;
     let mock_url = format!("http://{}", listener.local_addr().map_err(|e| e.to_string())?);
     let stop = Arc::new(AtomicBool::new(false));
     let mock = std::thread::spawn(move || serve_mock(listener));
     println!("mock-llm  {mock_url}");
-    let keep = keep()?;
+    let local = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let arguments = ProxyArguments {
         to: mock_url,
-        listen: vec![std::net::SocketAddr::from(([127, 0, 0, 1], 0))],
-        cores: command.start.cores.clone(),
-        driver: command.start.driver.map(Into::into).unwrap_or_default(),
+        listen: vec![local],
         access_log: AccessLog::Off,
+        admin: Some(AdminChoice::At(local)),
         ..ProxyArguments::default()
     };
-    let mut loaded = config::proxy_plan(&arguments, &keep).map_err(|errors| errors.to_string())?;
-    loaded.plan.start.admin = Some(std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
-    let gateway = Gateway::start(loaded, keep, None)?;
+    let gateway = Gateway::start(source(Origin::CommandLine(arguments), command.start), keep()?)?;
     let url = gateway.first_url();
     let calls = std::thread::spawn({
         let (stop, keep_serving) = (Arc::clone(&stop), command.keep);

@@ -9,4 +9,6 @@ pub mod mock_llm;
 pub mod fingerprint;
 pub mod limits;
 pub mod listeners;
+pub mod reload;
+pub mod source;
 pub mod supervise;

@@ -2,7 +2,7 @@
 //!
 //! Runs on the control thread's tokio runtime. It speaks to the cores by orders only.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,9 +13,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::admin::{self, AdminState};
-use super::config::{self, Keep, Loaded};
+use super::config::{Keep, Loaded};
 use super::fingerprint::Fingerprints;
 use super::listeners::Bound;
+use super::reload::{Read, Reader, Work};
+use super::source::Source;
 use crate::base::clock;
 use crate::log::{Level, LogWriter, event};
 use crate::order::{Order, Outbox};
@@ -23,8 +25,7 @@ use crate::plan::Plan;
 
 /// What control works with.
 pub struct Control {
-    /// The configuration file; `None` for `ringway proxy`, whose plan is its command line.
-    pub config: Option<PathBuf>,
+    pub source: Source,
     pub keep: Keep,
     pub loaded: Loaded,
     pub bound: Bound,
@@ -76,6 +77,7 @@ pub async fn supervise(mut control: Control) -> Result<(), String> {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stop_looks = interval(Duration::from_millis(20));
     let mut fingerprints = Fingerprints::of(control.watched());
+    let mut reader = Reader::default();
     println!("{}", control.ready_line);
     let mut tick = 0u64;
     loop {
@@ -83,19 +85,23 @@ pub async fn supervise(mut control: Control) -> Result<(), String> {
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
             _ = signals.reopen.recv() => control.log.reopen(),
-            _ = signals.hangup.recv() => {
-                control.reload("SIGHUP");
-                fingerprints = Fingerprints::of(control.watched());
-            }
+            _ = signals.hangup.recv() => reader.ask(Work::Reload),
             _ = stop_looks.tick() => if control.stop.load(Ordering::Acquire) { break },
             ended = control.ended.recv() => return Err(dead_core(ended)),
             _ = ticks.tick() => {
                 tick += 1;
                 if fingerprints.changed(control.watched()) {
-                    control.reload("a watched file changed");
+                    reader.ask(Work::Files);
                 }
-                if tick.is_multiple_of(RESOLVE_TICKS) {
-                    control.resolve_again();
+                if tick.is_multiple_of(RESOLVE_TICKS) && !control.loaded.names.is_empty() {
+                    reader.ask(Work::Names);
+                }
+            }
+            read = reader.next(&control.source, &control.loaded, &control.keep) => {
+                let reloaded = matches!(read, Read::Loaded(Work::Reload, _));
+                control.take_up(read);
+                if reloaded {
+                    fingerprints = Fingerprints::of(control.watched());
                 }
             }
         }
@@ -118,11 +124,8 @@ fn dead_core(ended: Option<(usize, Result<(), String>)>) -> String {
 }
 
 impl Control {
-    /// Certificates, keys and authorities: what may change under a running gateway. The configuration itself waits for
-    /// SIGHUP, so that a half-edited file takes no effect.
     fn watched(&self) -> Vec<PathBuf> {
-        let config = self.config.as_deref();
-        self.loaded.files.iter().filter(|file| Some(file.as_path()) != config).cloned().collect()
+        self.source.watched(&self.loaded)
     }
 
     fn start_admin(&mut self, shutdown: watch::Receiver<bool>) -> Result<Option<tokio::task::JoinHandle<()>>, String> {
@@ -136,50 +139,40 @@ impl Control {
         })))
     }
 
-    /// Loads the configuration again. A bad one is refused whole and the plan in force serves on.
-    fn reload(&mut self, cause: &str) {
-        let Some(path) = self.config.clone() else {
-            event(
-                Level::Info,
-                "reload refused: `ringway proxy` has no file to reload; use `ringway run --config FILE`",
-            );
-            return;
-        };
-        match self.try_reload(&path) {
-            Ok(()) => event(Level::Info, &format!("reloaded: {} ({cause})", path.display())),
-            Err(why) => event(Level::Error, &format!("reload refused, the former plan serves on ({cause}): {why}")),
+    /// Puts what was read to work. A bad configuration is refused whole and the plan in force serves on.
+    fn take_up(&mut self, read: Read) {
+        match read {
+            Read::Names(None) => {}
+            Read::Names(Some(plan)) => match self.give_out(&plan) {
+                Ok(()) => {
+                    event(Level::Info, "the addresses of an upstream have changed; the cores use the new ones");
+                    self.loaded.plan = *plan;
+                }
+                Err(why) => event(Level::Warn, &format!("the new addresses of an upstream are not used: {why}")),
+            },
+            Read::Loaded(work, outcome) => {
+                let cause = if work == Work::Reload { "SIGHUP" } else { "a watched file changed" };
+                match outcome.and_then(|loaded| self.adopt(*loaded)) {
+                    Ok(()) => event(Level::Info, &format!("reloaded ({cause})")),
+                    Err(why) => {
+                        event(Level::Error, &format!("reload refused, the former plan serves on ({cause}): {why}"))
+                    }
+                }
+            }
         }
     }
 
-    fn try_reload(&mut self, path: &Path) -> Result<(), String> {
-        let loaded = config::load(path, &self.keep).map_err(|errors| errors.to_string())?;
+    fn adopt(&mut self, loaded: Loaded) -> Result<(), String> {
         for warning in &loaded.warnings {
             event(Level::Warn, warning);
         }
         if loaded.plan.start != self.loaded.plan.start {
-            event(
-                Level::Warn,
-                "server.cores, driver, admin, connections_max and [log] take effect at the next start only",
-            );
+            let text = "server.cores, driver, admin, connections_max and [log] take effect at the next start only";
+            event(Level::Warn, text);
         }
         self.give_out(&loaded.plan)?;
         self.loaded = loaded;
         Ok(())
-    }
-
-    fn resolve_again(&mut self) {
-        if self.loaded.names.is_empty() {
-            return;
-        }
-        if let Some(plan) = config::resolve_again(&self.loaded.plan) {
-            match self.give_out(&plan) {
-                Ok(()) => {
-                    event(Level::Info, "the addresses of an upstream have changed; the cores use the new ones");
-                    self.loaded.plan = plan;
-                }
-                Err(why) => event(Level::Warn, &format!("the new addresses of an upstream are not used: {why}")),
-            }
-        }
     }
 
     fn give_out(&mut self, plan: &Plan) -> Result<(), String> {

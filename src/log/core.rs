@@ -53,6 +53,11 @@ impl CoreLog {
         Self { format, lane, state: RefCell::new(state) }
     }
 
+    /// Whether access lines are written at all.
+    pub fn is_on(&self) -> bool {
+        self.lane.is_some() && self.format != AccessFormat::Off
+    }
+
     /// Appends the line of an exchange to the batch.
     pub fn access(&self, record: &AccessRecord<'_>) {
         let Some(lane) = &self.lane else { return };

@@ -45,7 +45,7 @@ impl AccessFormat {
 /// What is known of an exchange when it ended. Bytes are as the client sent them: escaping and redaction happen here.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessRecord<'a> {
-    /// Start of the exchange, milliseconds since the Unix epoch.
+    /// End of the exchange, milliseconds since the Unix epoch.
     pub unix_ms: u64,
     pub client: IpAddr,
     /// The user part of Basic credentials; never the password. What looks like a key is hidden when it is written.

@@ -4,7 +4,7 @@
 //! core, every [`crate::bounds::SWEEP_MS`]) marks expired slots and wakes their waiters. Arming is one store, no system call.
 //! 40 bytes per slot.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -14,6 +14,8 @@ const NEVER: u64 = u64::MAX;
 #[derive(Default)]
 pub struct Deadlines {
     slots: RefCell<Slots>,
+    /// Every wait ends at once from now on.
+    over: Cell<bool>,
 }
 
 #[derive(Default)]
@@ -67,6 +69,12 @@ impl Deadlines {
     /// Fires every timer armed by [`Timer::arm_idle`]: the core drains.
     pub fn fire_idle(&self) {
         self.fire(|_, idle| idle);
+    }
+
+    /// Ends every wait, now and from now on: the drain's deadline has come.
+    pub fn end_all(&self) {
+        self.over.set(true);
+        self.fire(|_, _| true);
     }
 
     fn fire(&self, due: impl Fn(u64, bool) -> bool) {
@@ -129,6 +137,11 @@ impl Timer {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Whether all waits are over, whatever their own deadlines say.
+    pub fn is_over(&self) -> bool {
+        self.owner.over.get()
     }
 
     /// Whether it has fired.

@@ -233,7 +233,7 @@ impl Wait<'_> {
     /// Arms the timer for the deadline, or for the next look at the watched connection.
     fn arm(self) -> Result<(), ReadError> {
         let now = clock::now_ms();
-        if now >= self.deadline_ms {
+        if now >= self.deadline_ms || self.timer.is_over() {
             return Err(ReadError::Expired);
         }
         if self.idle {

@@ -175,6 +175,9 @@ async fn write_plain(
 }
 
 async fn wait_for_room(socket: &Socket, timer: &Timer, timeout_ms: u64) -> Result<(), WriteError> {
+    if timer.is_over() {
+        return Err(WriteError::Expired);
+    }
     timer.arm(clock::now_ms() + timeout_ms);
     let waited = socket.writable(timer).await;
     timer.disarm();

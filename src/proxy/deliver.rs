@@ -57,9 +57,8 @@ async fn fail(core: &Core, client: &mut Client<'_>, exchange: &mut Exchange, fai
     let drainable = failure.reason != Reason::BodyTooLarge && is_drainable(client);
     let keep_alive = client.framing.keep_alive && !core.draining.get() && drainable;
     let mut out = core.buffers.small();
-    let before = out.len();
     let without_body = client.head.method == Method::Head;
-    headers::write_failure(
+    let body_bytes = headers::write_failure(
         &mut out,
         failure,
         &exchange.request_id,
@@ -70,7 +69,7 @@ async fn fail(core: &Core, client: &mut Client<'_>, exchange: &mut Exchange, fai
     );
     exchange.first_byte();
     client.progress.response_begun.set(true);
-    exchange.bytes_sent += (out.len() - before) as u64;
+    exchange.bytes_sent += body_bytes;
     let sent = client.stream.write_all(&mut [IoSlice::new(&out)], client.timer, client.send_ms).await;
     core.buffers.give(out);
     if sent.is_err() {

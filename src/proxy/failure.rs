@@ -76,7 +76,6 @@ fn answer(reason: Reason) -> Answer {
         Reason::UpstreamBadResponse => (502, UPSTREAM, "the upstream sent a malformed response"),
         Reason::UpstreamTruncated => (502, UPSTREAM, "the upstream's response ended early"),
         Reason::NoEndpoint => (503, OVERLOADED, "no endpoint of the upstream is available"),
-        Reason::ConnectionLimit => (503, OVERLOADED, "the gateway has too many connections"),
         Reason::Draining => (503, OVERLOADED, "the gateway is shutting down"),
         Reason::UpstreamConnectTimeout => (504, TIMEOUT, "the upstream did not accept the connection in time"),
         Reason::UpstreamReadTimeout => (504, TIMEOUT, "the upstream did not answer in time"),
@@ -86,6 +85,7 @@ fn answer(reason: Reason) -> Answer {
         | Reason::ClientTruncated
         | Reason::SendTimeout
         | Reason::IdleTimeout
+        | Reason::ConnectionLimit
         | Reason::HandshakeFailed
         | Reason::HandshakeTimeout
         | Reason::HandshakeOverload
@@ -104,7 +104,7 @@ impl From<Reject> for Failure {
             Reject::VersionUnsupported => Reason::VersionUnsupported,
             Reject::ConnectRefused => Reason::ConnectRefused,
             Reject::TransferCodingUnknown => Reason::TransferCodingUnknown,
-            Reject::HostMissing | Reject::HostDuplicate | Reject::HostBad => Reason::BadHost,
+            Reject::HostMissing | Reject::HostDuplicate | Reject::HostBad | Reject::HostDisagrees => Reason::BadHost,
             Reject::LengthBad
             | Reject::LengthDuplicate
             | Reject::LengthWithTransferEncoding

@@ -333,7 +333,7 @@ fn write_persistence(out: &mut Vec<u8>, version: Version, keep_alive: bool) {
     }
 }
 
-/// Appends a whole response of the gateway's own: a JSON error.
+/// Appends a whole response of the gateway's own: a JSON error. Returns the bytes of its body.
 pub fn write_failure(
     out: &mut Vec<u8>,
     failure: super::failure::Failure,
@@ -342,7 +342,7 @@ pub fn write_failure(
     version: Version,
     keep_alive: bool,
     without_body: bool,
-) {
+) -> u64 {
     let answer = failure.answer();
     let mut body = Vec::with_capacity(256);
     // All texts are ours or of a character set that needs no escaping (see RequestId).
@@ -363,9 +363,11 @@ pub fn write_failure(
     }
     write_persistence(out, version, keep_alive);
     out.extend_from_slice(b"\r\n");
-    if !without_body {
-        out.extend_from_slice(&body);
+    if without_body {
+        return 0;
     }
+    out.extend_from_slice(&body);
+    body.len() as u64
 }
 
 /// The reason phrases of the statuses that the gateway itself sends.

@@ -7,6 +7,8 @@ use super::exchange::{Client, Exchange};
 use super::failure::Failure;
 use super::fetch::{Reply, fetch};
 use super::route::{Route, has_dot_segment};
+use base64::Engine as _;
+
 use crate::base::clock;
 use crate::h1::{self, BodyLength};
 use crate::http::{FieldId, Method, Version};
@@ -27,7 +29,7 @@ pub async fn serve(core: &Core, client: Client<'_>) -> Next {
         Err(failure) => Reply::Failed(failure),
     };
     let next = deliver(core, &service, client, &mut exchange, reply).await;
-    finish(core, client, &exchange);
+    finish(core, client, &mut exchange);
     next
 }
 
@@ -38,7 +40,7 @@ pub async fn refuse(core: &Core, client: Client<'_>, failure: Failure) -> Next {
     let mut exchange = Exchange::begin(core, &service.shared, &client);
     core.stats.inc(Counter::Requests);
     let next = deliver(core, &service, &mut client, &mut exchange, Reply::Failed(failure)).await;
-    finish(core, &client, &exchange);
+    finish(core, &client, &mut exchange);
     next
 }
 
@@ -65,7 +67,12 @@ fn route<'s>(service: &'s CoreService, client: &Client<'_>, exchange: &mut Excha
 }
 
 /// Finish: the exchange becomes counters and one line of the log.
-fn finish(core: &Core, client: &Client<'_>, exchange: &Exchange) {
+fn finish(core: &Core, client: &Client<'_>, exchange: &mut Exchange) {
+    if exchange.failure.is_some() && client.timer.is_over() {
+        // Whatever wait it was that ended: it ended because the drain did.
+        exchange.failure = Some(Reason::Draining.into());
+    }
+    let exchange = &*exchange;
     let now_us = clock::now_us();
     let since_start = |at: u64| at.saturating_sub(exchange.started_us);
     let upstream_us =
@@ -82,10 +89,11 @@ fn finish(core: &Core, client: &Client<'_>, exchange: &Exchange) {
         stats.reason(failure.reason);
     }
     let head = client.head;
+    let user = if core.log.is_on() { head.find(FieldId::Authorization).and_then(basic_user) } else { None };
     core.log.access(&AccessRecord {
         unix_ms: clock::unix_ms(),
         client: client.peer.ip(),
-        user: None,
+        user: user.as_deref(),
         method: head.method_text(),
         target: head.target(),
         version: if head.version == Version::Http11 { "HTTP/1.1" } else { "HTTP/1.0" },
@@ -105,4 +113,30 @@ fn finish(core: &Core, client: &Client<'_>, exchange: &Exchange) {
         first_byte_us,
         core: core.number,
     });
+}
+
+/// The user of Basic credentials (RFC 7617 §2); never the password.
+fn basic_user(authorization: &[u8]) -> Option<Vec<u8>> {
+    let (scheme, credentials) = authorization.split_at_checked(6)?;
+    if !scheme.eq_ignore_ascii_case(b"basic ") {
+        return None;
+    }
+    let mut user = base64::engine::general_purpose::STANDARD.decode(credentials.trim_ascii()).ok()?;
+    let colon = memchr::memchr(b':', &user)?;
+    user.truncate(colon);
+    (!user.is_empty()).then_some(user)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_of_basic_credentials_is_known_and_nothing_else() {
+        assert_eq!(basic_user(b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==").as_deref(), Some(&b"Aladdin"[..]));
+        assert_eq!(basic_user(b"basic   QWxhZGRpbjpvcGVuIHNlc2FtZQ==").as_deref(), Some(&b"Aladdin"[..]));
+        for other in ["Bearer QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "Basic", "Basic !", "Basic QWxhZGRpbg==", "Basic OnB3"] {
+            assert_eq!(basic_user(other.as_bytes()), None, "{other}");
+        }
+    }
 }

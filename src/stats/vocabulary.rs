@@ -37,10 +37,10 @@ vocabulary! {
         ConnectionsAccepted = "ringway_connections_accepted_total", "Client connections accepted";
         ConnectionsRefused = "ringway_connections_refused_total", "Client connections closed at once because a bound was reached";
         Requests = "ringway_requests_total", "Requests whose head was read or refused";
-        BytesReceived = "ringway_bytes_received_total", "Bytes read from clients, after TLS";
-        BytesSent = "ringway_bytes_sent_total", "Bytes written to clients, before TLS";
-        UpstreamBytesReceived = "ringway_upstream_bytes_received_total", "Bytes read from upstreams, after TLS";
-        UpstreamBytesSent = "ringway_upstream_bytes_sent_total", "Bytes written to upstreams, before TLS";
+        BytesReceived = "ringway_bytes_received_total", "Bytes of request bodies read from clients, framing not counted";
+        BytesSent = "ringway_bytes_sent_total", "Bytes of response bodies sent to clients, framing not counted";
+        UpstreamBytesReceived = "ringway_upstream_bytes_received_total", "Bytes of response bodies read from upstreams and passed on";
+        UpstreamBytesSent = "ringway_upstream_bytes_sent_total", "Bytes of requests sent to upstreams, before TLS";
         UpstreamConnects = "ringway_upstream_connects_total", "Connections opened to upstreams, failed attempts included";
         UpstreamConnectFailures = "ringway_upstream_connect_failures_total", "Connections to upstreams that could not be opened";
         UpstreamReuses = "ringway_upstream_reuses_total", "Exchanges that took an idle upstream connection";
@@ -62,7 +62,6 @@ vocabulary! {
         ExchangesActive = "ringway_exchanges_active", "Exchanges in progress now";
         HandshakesActive = "ringway_handshakes_active", "TLS handshakes with clients in progress now";
         TunnelsOpen = "ringway_tunnels_open", "Byte tunnels open now";
-        UpstreamConnectionsOpen = "ringway_upstream_connections_open", "Upstream connections open now";
         UpstreamConnectionsIdle = "ringway_upstream_connections_idle", "Upstream connections waiting in a pool now";
     }
 }
@@ -90,12 +89,12 @@ vocabulary! {
         HeadTimeout = "head_timeout", "The request head did not arrive in time";
         BodyTimeout = "body_timeout", "The request body stalled for too long";
         SendTimeout = "send_timeout", "The client did not take the response in time";
-        IdleTimeout = "idle_timeout", "A connection or tunnel was silent for too long";
+        IdleTimeout = "idle_timeout", "A connection was silent for too long between two requests";
         ClientGone = "client_gone", "The client closed before the response was complete";
         ClientReset = "client_reset", "The client reset the connection";
         ClientTruncated = "client_truncated", "The client ended the connection inside a request body";
         NoRoute = "no_route", "No route takes the request";
-        MethodNotAllowed = "method_not_allowed", "The route does not take the method";
+        MethodNotAllowed = "method_not_allowed", "The method is not served (TRACE)";
         ConnectRefused = "connect_refused", "CONNECT was asked for, which the gateway never serves";
         VersionUnsupported = "version_unsupported", "The protocol version is not served";
         UpstreamConnectRefused = "upstream_connect_refused", "The upstream refused the connection";
@@ -115,7 +114,7 @@ vocabulary! {
         ConnectionLimit = "connection_limit", "Too many connections were open";
         ProxyProtocolBad = "proxy_protocol_bad", "The PROXY protocol header is missing or malformed";
         Panic = "panic", "A panic ended the connection";
-        Draining = "draining", "The gateway is shutting down";
+        Draining = "draining", "The drain deadline came before the exchange ended";
         Internal = "internal", "The gateway failed in a way that has no better name";
     }
 }

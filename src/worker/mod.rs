@@ -179,8 +179,14 @@ impl Worker {
         self.core.deadlines.fire_idle();
         if self.front.open() > 0 {
             let text =
-                format!("core {}: {} connections were cut at the drain deadline", self.core.number, self.front.open());
+                format!("core {}: {} connections are cut at the drain deadline", self.core.number, self.front.open());
             self.core.log.event(Level::Warn, &text);
+            // Their waits end, so each says in the log how far it came.
+            self.core.deadlines.end_all();
+            let last_ms = clock::now_ms() + bounds::CUT_MS_MAX;
+            while self.front.open() > 0 && clock::now_ms() < last_ms {
+                task::pause(DRAIN_PAUSE_MS).await;
+            }
         }
         self.core.pools.clear();
         flush(&self.core);

@@ -35,7 +35,7 @@ use resolve::Context;
 
 pub use names::resolve_again;
 pub use problems::{ConfigError, ConfigErrors};
-pub use proxy::{ProxyArguments, proxy_plan};
+pub use proxy::{AdminChoice, ProxyArguments, proxy_plan};
 
 /// Bytes of a configuration file.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -71,12 +71,14 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// Host names of endpoints, for [`resolve_again`] there is work only if there are any.
     pub names: Vec<String>,
+    /// The text of the configuration file; empty for a command line. May hold secrets.
+    pub text: String,
 }
 
 impl std::fmt::Debug for Loaded {
-    /// Without the plan, which holds resolved secrets.
+    /// Without the plan and the text, which hold secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { plan: _, files, warnings, names } = self;
+        let Self { plan: _, files, warnings, names, text: _ } = self;
         f.debug_struct("Loaded")
             .field("files", files)
             .field("warnings", warnings)
@@ -98,8 +100,21 @@ pub fn load(path: &Path, keep: &Keep) -> Result<Loaded, ConfigErrors> {
 /// # Errors
 /// All that is wrong.
 pub fn load_with(path: &Path, keep: &Keep, env: Environment<'_>) -> Result<Loaded, ConfigErrors> {
-    let mut loaded = parse_with(&read(path)?, path, keep, env, Names::Resolved)?;
+    load_from(read(path)?, path, keep, env)
+}
+
+/// As [`load`], with a text that was read before: what it names is read again.
+///
+/// # Errors
+/// All that is wrong.
+pub fn load_text(text: String, path: &Path, keep: &Keep) -> Result<Loaded, ConfigErrors> {
+    load_from(text, path, keep, &from_process)
+}
+
+fn load_from(text: String, path: &Path, keep: &Keep, env: Environment<'_>) -> Result<Loaded, ConfigErrors> {
+    let mut loaded = parse_with(&text, path, keep, env, Names::Resolved)?;
     loaded.files.insert(0, path.to_owned());
+    loaded.text = text;
     Ok(loaded)
 }
 
@@ -217,7 +232,7 @@ fn finish(
         _ => Vec::new(),
     };
     let warnings = problems.finish(file, text)?;
-    Ok(Loaded { plan, files, warnings, names })
+    Ok(Loaded { plan, files, warnings, names, text: String::new() })
 }
 
 fn context<'a>(

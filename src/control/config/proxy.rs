@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::problems::{At, Place, Problems};
 use super::raw::{RawCertificate, RawConfig, RawListener, RawLog, RawRoute, RawServer, RawUpstream};
 use super::{ConfigErrors, Keep, Loaded, Names, defaults, endpoint, finish, from_process};
-use crate::plan::{AccessLog, Cores, DriverChoice};
+use crate::plan::AccessLog;
 
 /// What errors name instead of a file.
 const COMMAND_LINE: &str = "command line";
@@ -22,12 +22,17 @@ pub struct ProxyArguments {
     pub tls_cert: Option<PathBuf>,
     /// `--tls-key`
     pub tls_key: Option<PathBuf>,
-    /// `--cores`; `None` = all.
-    pub cores: Option<Cores>,
-    /// `--driver`
-    pub driver: DriverChoice,
+    /// `--admin`; `None` = the default address, if it is free.
+    pub admin: Option<AdminChoice>,
     /// `--access-log`
     pub access_log: AccessLog,
+}
+
+/// What `--admin` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminChoice {
+    Off,
+    At(SocketAddr),
 }
 
 /// The plan of `ringway proxy`: every request goes to one upstream, all else is the default. Blocks on files and names.
@@ -84,8 +89,10 @@ fn raw(arguments: &ProxyArguments, problems: &Problems) -> RawConfig {
     };
     RawConfig {
         server: RawServer {
-            cores: arguments.cores.clone().map(|cores| at("--cores", cores)),
-            driver: Some(at("--driver", arguments.driver)),
+            admin: arguments.admin.map(|choice| match choice {
+                AdminChoice::Off => at("--admin", None),
+                AdminChoice::At(address) => at("--admin", Some(address)),
+            }),
             ..RawServer::default()
         },
         log: RawLog { access: Some(access), format: None },

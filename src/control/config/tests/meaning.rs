@@ -250,15 +250,13 @@ fn the_proxy_command_is_one_route_to_one_upstream() {
         listen: vec!["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()],
         tls_cert: Some(folder.path().join("a.pem")),
         tls_key: Some(folder.path().join("a.key")),
-        cores: Some(Cores::Count(1)),
-        driver: DriverChoice::Epoll,
+        admin: Some(AdminChoice::Off),
         access_log: AccessLog::Off,
         ..arguments
     };
     let loaded = proxy_plan(&arguments, &keep).unwrap();
     assert!(loaded.plan.listeners.len() == 2 && loaded.plan.listeners.iter().all(|l| l.tls.is_some()));
-    assert_eq!(loaded.plan.start.cores, Cores::Count(1));
-    assert_eq!((loaded.plan.start.driver, loaded.plan.start.access_log.clone()), (DriverChoice::Epoll, AccessLog::Off));
+    assert_eq!((loaded.plan.start.admin, loaded.plan.start.access_log.clone()), (None, AccessLog::Off));
     assert_eq!(loaded.files.len(), 2);
 
     let arguments = ProxyArguments { to: "api.example.com".to_owned(), tls_key: None, ..arguments };
