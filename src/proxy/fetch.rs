@@ -283,7 +283,7 @@ impl<'a> Ask<'a> {
                 if forward {
                     client.wait_for_continue(&timer).await;
                 } else {
-                    client.invite(&timer).await.map_err(TransferError::Sink)?;
+                    client.invite(&timer).await?;
                 }
             }
             let encoder = BodyEncoder::new(client.body);
@@ -381,12 +381,13 @@ impl<'a> Downstream<'a> {
     }
 
     /// Tells the client that its body is wanted, unless the answer has begun already.
-    async fn invite(&self, timer: &crate::net::Timer) -> Result<(), WriteError> {
+    async fn invite(&self, timer: &crate::net::Timer) -> Result<(), TransferError> {
         if self.progress.response_begun.get() {
             return Ok(());
         }
         let mut text = [IoSlice::new(b"HTTP/1.1 100 Continue\r\n\r\n")];
-        self.stream.write_all(&mut text, timer, self.send_ms).await
+        let sent = self.stream.write_all(&mut text, timer, self.send_ms).await;
+        sent.map_err(|_| TransferError::Source(ReadError::WatchedGone))
     }
 
     /// Waits for the upstream's word, but not for ever: clients send after a while by themselves (RFC 9110 §10.1.1).

@@ -19,7 +19,7 @@ const ALERT_RECORD: u8 = 21;
 /// What a read of plaintext gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlainRead {
-    /// That many bytes, more than 0, stand at the start of the buffer.
+    /// That many bytes, more than 0, were appended.
     Data(usize),
     /// Nothing now: more ciphertext is needed.
     Empty,
@@ -139,30 +139,6 @@ impl Records {
         self.spill.len() - before
     }
 
-    /// Moves plaintext into `out`, in order.
-    pub fn read(&mut self, out: &mut [u8]) -> PlainRead {
-        if out.is_empty() {
-            return PlainRead::Empty;
-        }
-        let waiting = &self.spill[self.spilled..];
-        if !waiting.is_empty() {
-            let n = waiting.len().min(out.len());
-            out[..n].copy_from_slice(&waiting[..n]);
-            self.spilled += n;
-            if self.spilled == self.spill.len() {
-                // Freed, not cleared: a burst must not cost an idle connection its size.
-                self.spill = Vec::new();
-                self.spilled = 0;
-            }
-            return PlainRead::Data(n);
-        }
-        match self.connection.reader().read(out) {
-            Ok(0) => PlainRead::Closed,
-            Ok(n) => PlainRead::Data(n),
-            Err(_) => PlainRead::Empty,
-        }
-    }
-
     /// Appends plaintext to `out` until its capacity is full or nothing is left. An empty room reads nothing.
     pub fn read_into(&mut self, out: &mut Vec<u8>) -> PlainRead {
         let before = out.len();
@@ -175,6 +151,7 @@ impl Records {
                 out.extend_from_slice(&waiting[..take]);
                 self.spilled += take;
                 if self.spilled == self.spill.len() {
+                    // Freed, not cleared: a burst must not cost an idle connection its size.
                     (self.spill, self.spilled) = (Vec::new(), 0);
                 }
                 continue;
@@ -378,9 +355,8 @@ mod tests {
 
             client.feed(&bytes[..bytes.len() - 1]).unwrap();
             assert!(!client.eof_is_clean(), "one byte short of the close");
-            let mut room = [0; 4];
-            assert_eq!(client.read(&mut room), PlainRead::Data(4));
-            assert_eq!(client.read(&mut []), PlainRead::Empty);
+            assert_eq!(client.read_into(&mut Vec::with_capacity(4)), PlainRead::Data(4));
+            assert_eq!(client.read_into(&mut Vec::new()), PlainRead::Empty);
             client.feed(&bytes[bytes.len() - 1..]).unwrap();
             assert!(client.eof_is_clean());
             client.feed(b"noise after the close").unwrap();
@@ -416,10 +392,9 @@ mod tests {
                     server.feed(piece).unwrap();
                     prop_assert!(server.spilled < server.spill.len() || server.spill.is_empty());
                     if read_between {
-                        let mut room = vec![0; most];
-                        if let PlainRead::Data(n) = server.read(&mut room) {
-                            got.extend_from_slice(&room[..n]);
-                        }
+                        let mut room = Vec::with_capacity(most);
+                        server.read_into(&mut room);
+                        got.extend_from_slice(&room);
                     }
                 }
             }

@@ -99,10 +99,11 @@ pub(super) fn shake(client: &mut Records, server: &mut Records) -> Result<(), Fa
 
 /// All plaintext that waits in `from`, read in pieces of at most `most` bytes, and how reading ended.
 pub(super) fn plaintext(from: &mut Records, most: usize) -> (Vec<u8>, PlainRead) {
-    let (mut all, mut room) = (Vec::new(), vec![0; most]);
+    let mut all = Vec::new();
     loop {
-        match from.read(&mut room) {
-            PlainRead::Data(n) => all.extend_from_slice(&room[..n]),
+        let mut room = Vec::with_capacity(most);
+        match from.read_into(&mut room) {
+            PlainRead::Data(_) => all.extend_from_slice(&room),
             end => return (all, end),
         }
     }
