@@ -39,8 +39,6 @@ pub const LINGER_SILENCE_MS: u64 = 2_000;
 pub const LINGER_MS_MAX: u64 = 30_000;
 /// After the drain deadline: how long cut exchanges have to say so in the log, milliseconds.
 pub const CUT_MS_MAX: u64 = 200;
-/// Pause between two looks for a free place among the TLS handshakes, milliseconds.
-pub const HANDSHAKE_PAUSE_MS: u64 = 5;
 
 /// Orders that may wait for one core.
 pub const ORDERS_MAX: usize = 64;
@@ -68,6 +66,18 @@ pub const CLIENT_CHECK_MS: u64 = 250;
 pub const ACCEPT_PAUSE_MS: u64 = 50;
 /// Bytes read and forgotten after the last response of a connection, so that the client gets to read it.
 pub const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes that one transfer copies without a pause for the other tasks of its core; about a millisecond's worth.
+pub const BURST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Exchanges of one connection within one beat of the core's clockwork before it pauses for the others.
+pub const EXCHANGES_PER_BEAT: u32 = 512;
+/// Idle upstream connections that one sweep asks whether they are still open.
+pub const POOL_CHECKS_PER_SWEEP: usize = 256;
+/// How long an address that failed is asked only after the others: at first, and at most (it doubles), milliseconds.
+pub const COOL_DOWN_MS: u64 = 2_000;
+/// See [`COOL_DOWN_MS`].
+pub const COOL_DOWN_MS_MAX: u64 = 60_000;
+/// Bytes of the first TLS record that are taken in before a handshake begins.
+pub const CLIENT_HELLO_BYTES_MAX: usize = 5 + 16 * 1024;
 /// Connections that one wake-up of the accept loop takes before other tasks get their turn.
 pub const ACCEPTS_PER_WAKE: usize = 64;
 /// TLS handshakes in progress on one core.
@@ -96,6 +106,8 @@ const _: () = {
     assert!(HEAD_BYTES_MAX <= BUFFER_BYTES_LARGE, "a head fits one large buffer");
     assert!(BUFFER_BYTES < BUFFER_BYTES_LARGE);
     assert!(LINGER_SILENCE_MS <= LINGER_MS_MAX);
+    assert!(COOL_DOWN_MS <= COOL_DOWN_MS_MAX);
+    assert!(BURST_BYTES_MAX >= BUFFER_BYTES_LARGE);
     assert!(CHUNK_LINE_BYTES_MAX < BUFFER_BYTES, "a chunk line fits one buffer");
     assert!(TRAILER_BYTES_MAX < BUFFER_BYTES, "a trailer section fits one buffer");
     assert!(LOG_BATCHES_FREE_MAX <= LOG_BATCHES_MAX);

@@ -12,13 +12,13 @@ use ringway::control::limits;
 use ringway::control::listeners::Bound;
 use ringway::control::source::Source;
 use ringway::control::supervise::{Control, supervise};
-use ringway::log::{AccessFormat, Level, LogLane, LogSink, LogWriter, event};
+use ringway::log::{AccessFormat, CoreLog, Level, LogLane, LogSink, LogWriter, event};
 use ringway::order::{self, Inbox, ListenerOrder, Outbox};
 use ringway::plan::{AccessLog, Cores, Plan};
 use ringway::stats::{CoreStats, ProcessInfo};
 use ringway::worker::driver::{self, Driver};
 use ringway::worker::{self, Assignment};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// A gateway that serves.
 pub struct Gateway {
@@ -60,7 +60,8 @@ impl Gateway {
         let admin_listener = bind_admin(&loaded.plan, source.chose_admin())?;
         let mut bound = Bound::default();
         let sockets = bound.bind(&loaded.plan, cpus.len()).map_err(|e| e.to_string())?;
-        let (log, lanes) = start_log(&loaded.plan, cpus.len())?;
+        let (log, mut lanes) = start_log(&loaded.plan, cpus.len())?;
+        let events = lanes.pop().map_or_else(CoreLog::disabled, |lane| CoreLog::new(AccessFormat::Off, lane));
         let stats: Vec<_> = cpus.iter().map(|_| CoreStats::new()).collect();
         let (ended, mut ended_seen) = mpsc::channel(cpus.len());
         let (ready, ready_seen) = std::sync::mpsc::sync_channel(cpus.len());
@@ -84,6 +85,7 @@ impl Gateway {
             bound,
             outboxes,
             log: Rc::clone(&log),
+            events,
             admin_state,
             admin_listener,
             ended: ended_seen,
@@ -102,9 +104,12 @@ impl Gateway {
     ///
     /// # Errors
     /// Why it ended in another way.
-    pub fn supervise(mut self, stop: Arc<AtomicBool>) -> Result<(), String> {
+    pub fn supervise(mut self, stop: Arc<Notify>) -> Result<(), String> {
         self.control.stop = stop;
-        let outcome = super::control_runtime()?.block_on(supervise(self.control));
+        let runtime = super::control_runtime()?;
+        let outcome = runtime.block_on(supervise(self.control));
+        // Not by dropping it: that would wait for a name look-up in progress, however long the resolver takes.
+        runtime.shutdown_background();
         if outcome.is_ok() {
             for worker in self.workers {
                 // A worker that panicked has said so through its end already.
@@ -160,7 +165,8 @@ fn start_log(plan: &Plan, cores: usize) -> Result<(Rc<LogWriter>, Vec<LogLane>),
         AccessLog::File(path) => LogSink::File(path.clone()),
         AccessLog::Stdout | AccessLog::Off => LogSink::Stdout,
     };
-    let (writer, lanes) = LogWriter::start(sink, cores).map_err(|e| e.to_string())?;
+    // One lane more: control's own.
+    let (writer, lanes) = LogWriter::start(sink, cores + 1).map_err(|e| e.to_string())?;
     Ok((Rc::new(writer), lanes))
 }
 

@@ -5,7 +5,6 @@ mod gateway;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use args::{Arguments, CheckCommand, Command, DemoCommand, MockCommand, ProxyCommand, RunCommand, StartOptions};
 use clap::Parser;
@@ -14,6 +13,7 @@ use ringway::control::config::{self, AdminChoice, Keep, ProxyArguments};
 use ringway::control::source::{Origin, Source};
 use ringway::control::{demo, limits, mock_llm};
 use ringway::plan::AccessLog;
+use tokio::sync::Notify;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -105,7 +105,7 @@ async fn stop_signal() {
 fn show(command: DemoCommand) -> Result<(), String> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(|e| format!("mock-llm: {e}"))?;
     let mock_url = format!("http://{}", listener.local_addr().map_err(|e| e.to_string())?);
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = Arc::new(Notify::new());
     let mock = std::thread::spawn(move || serve_mock(listener));
     println!("mock-llm  {mock_url}");
     let local = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
@@ -138,13 +138,13 @@ fn serve_mock(listener: std::net::TcpListener) -> Result<(), String> {
     })
 }
 
-fn call(url: &str, stop: &AtomicBool, keep_serving: bool) -> Result<(), String> {
+fn call(url: &str, stop: &Notify, keep_serving: bool) -> Result<(), String> {
     let outcome = control_runtime()
         .and_then(|runtime| runtime.block_on(demo::run(url, &mut std::io::stdout())).map_err(|e| e.to_string()));
     if keep_serving && outcome.is_ok() {
         println!("serving on at {url} until Ctrl-C");
     } else {
-        stop.store(true, Ordering::Release);
+        stop.notify_one();
     }
     outcome
 }

@@ -87,7 +87,7 @@ impl Inbox {
         let mut count = [0; 8];
         // Nothing to read means that nothing woke us.
         let _ = rustix::io::read(&self.shared.wake, &mut count);
-        self.shared.notified.store(false, Ordering::Release);
+        self.shared.notified.swap(false, Ordering::AcqRel);
     }
 
     /// The next order.

@@ -6,7 +6,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 /// What the files looked like.
-#[derive(PartialEq, Eq)]
 pub struct Fingerprints {
     /// `None` = the file was not there.
     files: Vec<(PathBuf, Option<Look>)>,
@@ -36,7 +35,9 @@ impl Fingerprints {
     /// Whether they look different from the last time; remembers the new look.
     pub fn changed(&mut self, files: Vec<PathBuf>) -> bool {
         let now = Self::of(files);
-        let changed = now != *self;
+        // A file that is watched since a moment ago was read then: it has not changed.
+        let before = |path: &PathBuf| self.files.iter().find(|(p, _)| p == path).map(|(_, look)| look);
+        let changed = now.files.iter().any(|(path, look)| before(path).is_some_and(|former| former != look));
         *self = now;
         changed
     }

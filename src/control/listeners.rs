@@ -36,7 +36,9 @@ impl std::fmt::Display for BindError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { address, error } = self;
         let hint = match error.kind() {
-            io::ErrorKind::AddrInUse => "another process listens there; stop it or choose another address",
+            io::ErrorKind::AddrInUse => {
+                "another process listens there, or this gateway does on an address that overlaps; choose another"
+            }
             io::ErrorKind::PermissionDenied => "ports below 1024 need CAP_NET_BIND_SERVICE",
             io::ErrorKind::AddrNotAvailable => "no interface of this machine has that address",
             _ => "choose another address",

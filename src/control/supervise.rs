@@ -2,14 +2,15 @@
 //!
 //! Runs on the control thread's tokio runtime. It speaks to the cores by orders only.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::admin::{self, AdminState};
@@ -19,7 +20,7 @@ use super::listeners::Bound;
 use super::reload::{Read, Reader, Work};
 use super::source::Source;
 use crate::base::clock;
-use crate::log::{Level, LogWriter, event};
+use crate::log::{CoreLog, Level, LogWriter, event};
 use crate::order::{Order, Outbox};
 use crate::plan::Plan;
 
@@ -35,8 +36,10 @@ pub struct Control {
     pub admin_listener: Option<std::net::TcpListener>,
     /// Says that a worker has ended: its core and why.
     pub ended: mpsc::Receiver<(usize, Result<(), String>)>,
-    /// Set by `demo`: stops as a signal would.
-    pub stop: Arc<AtomicBool>,
+    /// Notified by `demo`: stops as a signal would.
+    pub stop: Arc<Notify>,
+    /// What control has to say: by way of the log writer, so that a reader of stderr that is stuck stops nothing else.
+    pub events: CoreLog,
     /// Printed once signals are heard.
     pub ready_line: String,
 }
@@ -75,18 +78,23 @@ pub async fn supervise(mut control: Control) -> Result<(), String> {
     let admin = control.start_admin(shutdown_seen)?;
     let mut ticks = interval(WATCH_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut stop_looks = interval(Duration::from_millis(20));
+    let stop = Arc::clone(&control.stop);
     let mut fingerprints = Fingerprints::of(control.watched());
     let mut reader = Reader::default();
-    println!("{}", control.ready_line);
+    // A closed stdout has nobody who waits for the line.
+    let _ = writeln!(std::io::stdout(), "{}", control.ready_line);
     let mut tick = 0u64;
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
             _ = signals.reopen.recv() => control.log.reopen(),
-            _ = signals.hangup.recv() => reader.ask(Work::Reload),
-            _ = stop_looks.tick() => if control.stop.load(Ordering::Acquire) { break },
+            _ = signals.hangup.recv() => {
+                // Looked at before reading: what changes from now on is another change.
+                fingerprints = Fingerprints::of(control.watched());
+                reader.ask(Work::Reload);
+            }
+            () = stop.notified() => break,
             ended = control.ended.recv() => return Err(dead_core(ended)),
             _ = ticks.tick() => {
                 tick += 1;
@@ -97,13 +105,7 @@ pub async fn supervise(mut control: Control) -> Result<(), String> {
                     reader.ask(Work::Names);
                 }
             }
-            read = reader.next(&control.source, &control.loaded, &control.keep) => {
-                let reloaded = matches!(read, Read::Loaded(Work::Reload, _));
-                control.take_up(read);
-                if reloaded {
-                    fingerprints = Fingerprints::of(control.watched());
-                }
-            }
+            read = reader.next(&control.source, &control.loaded, &control.keep) => control.take_up(read),
         }
     }
     let outcome = control.drain(&mut signals).await;
@@ -124,6 +126,11 @@ fn dead_core(ended: Option<(usize, Result<(), String>)>) -> String {
 }
 
 impl Control {
+    fn say(&self, level: Level, text: &str) {
+        self.events.event(level, text);
+        self.events.flush();
+    }
+
     fn watched(&self) -> Vec<PathBuf> {
         self.source.watched(&self.loaded)
     }
@@ -145,17 +152,17 @@ impl Control {
             Read::Names(None) => {}
             Read::Names(Some(plan)) => match self.give_out(&plan) {
                 Ok(()) => {
-                    event(Level::Info, "the addresses of an upstream have changed; the cores use the new ones");
+                    self.say(Level::Info, "the addresses of an upstream have changed; the cores use the new ones");
                     self.loaded.plan = *plan;
                 }
-                Err(why) => event(Level::Warn, &format!("the new addresses of an upstream are not used: {why}")),
+                Err(why) => self.say(Level::Warn, &format!("the new addresses of an upstream are not used: {why}")),
             },
             Read::Loaded(work, outcome) => {
                 let cause = if work == Work::Reload { "SIGHUP" } else { "a watched file changed" };
                 match outcome.and_then(|loaded| self.adopt(*loaded)) {
-                    Ok(()) => event(Level::Info, &format!("reloaded ({cause})")),
+                    Ok(()) => self.say(Level::Info, &format!("reloaded ({cause})")),
                     Err(why) => {
-                        event(Level::Error, &format!("reload refused, the former plan serves on ({cause}): {why}"))
+                        self.say(Level::Error, &format!("reload refused, the former plan serves on ({cause}): {why}"))
                     }
                 }
             }
@@ -164,11 +171,11 @@ impl Control {
 
     fn adopt(&mut self, loaded: Loaded) -> Result<(), String> {
         for warning in &loaded.warnings {
-            event(Level::Warn, warning);
+            self.say(Level::Warn, warning);
         }
         if loaded.plan.start != self.loaded.plan.start {
             let text = "server.cores, driver, admin, connections_max and [log] take effect at the next start only";
-            event(Level::Warn, text);
+            self.say(Level::Warn, text);
         }
         self.give_out(&loaded.plan)?;
         self.loaded = loaded;
@@ -191,7 +198,7 @@ impl Control {
         self.admin_state.ready.store(false, Ordering::Release);
         self.admin_state.draining.store(true, Ordering::Release);
         let drain_ms = self.loaded.plan.drain_ms;
-        event(Level::Info, &format!("draining: running exchanges have {drain_ms} ms to end"));
+        self.say(Level::Info, &format!("draining: running exchanges have {drain_ms} ms to end"));
         let deadline_ms = clock::now_ms() + drain_ms;
         for outbox in &self.outboxes {
             if !outbox.send(Order::Drain { deadline_ms }) {

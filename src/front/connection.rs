@@ -10,10 +10,10 @@ use super::options::ListenerOptions;
 use crate::base::clock;
 use crate::bounds;
 use crate::h1::request::EMPTY_LINES_MAX;
-use crate::h1::{self, BodyDecoder, BodyLength, Parsed, RequestFraming, RequestParser};
+use crate::h1::{self, BodyDecoder, Parsed, RequestFraming, RequestParser};
 use crate::http::RequestHead;
 use crate::net::ready::Waited;
-use crate::net::{Filled, Input, Read, ReadError, Stream, Timer, Wait};
+use crate::net::{Filled, Input, Read, ReadError, Stream, Timer, Until, Wait, task};
 use crate::proxy::exchange::{Progress, RequestBody};
 use crate::proxy::failure::Failure;
 use crate::proxy::{Client, Core, Next, Peer, refuse, serve};
@@ -31,6 +31,9 @@ pub struct Connection {
     pub input: Input,
     /// Empty lines that came before the request (RFC 9112 §2.2); at most [`EMPTY_LINES_MAX`].
     pub empty_lines: usize,
+    /// The core's beat in which the last exchange ended, and how many have ended in it.
+    pub beat: u32,
+    pub beat_exchanges: u32,
 }
 
 /// Serves one connection to its end.
@@ -41,7 +44,7 @@ pub async fn run(newcomer: Box<Newcomer>) {
             break;
         }
         match Box::pin(connection.exchange()).await {
-            Next::KeepAlive => {}
+            Next::KeepAlive => connection.breathe().await,
             Next::Close { linger } => return Box::pin(connection.close(linger)).await,
             Next::Reset => return connection.reset(),
         }
@@ -61,6 +64,20 @@ impl Connection {
         !self.input.is_empty()
     }
 
+    /// A client that pipelines without end would keep the core to itself: after so many exchanges within one beat of the
+    /// core's clockwork the others get their turn.
+    async fn breathe(&mut self) {
+        let beat = self.core().beat.get();
+        if self.beat != beat {
+            (self.beat, self.beat_exchanges) = (beat, 0);
+        }
+        self.beat_exchanges += 1;
+        if self.beat_exchanges >= bounds::EXCHANGES_PER_BEAT {
+            self.beat_exchanges = 0;
+            Box::pin(task::pause(1)).await;
+        }
+    }
+
     /// Waits for the first byte of a request; `false` = the connection is over: silent for too long, closed, or drained.
     ///
     /// Readiness only, the reading is done outside: this is the future that idle connections are made of.
@@ -70,10 +87,9 @@ impl Connection {
         let _idle = core.stats.hold(Gauge::ConnectionsIdle);
         self.timer.arm_idle(clock::now_ms() + self.settings.options.idle_ms);
         loop {
-            if core.draining.get() {
-                return false;
-            }
             match self.input.try_fill_eagerly(&self.stream, &core.buffers) {
+                // What was there before the drain is served; what would have to be waited for is not.
+                Ok(Read::NotReady) if core.draining.get() => return false,
                 Ok(Read::NotReady) => {}
                 Ok(Read::Bytes(_)) if self.has_request() => return true,
                 Ok(Read::Bytes(_)) => continue,
@@ -95,7 +111,7 @@ impl Connection {
 
     /// One request and its response.
     async fn exchange(&mut self) -> Next {
-        let Self { visit, settings, stream, peer, timer, input, empty_lines } = self;
+        let Self { visit, settings, stream, peer, timer, input, empty_lines, .. } = self;
         let (core, options) = (&*visit.front.core, &*settings.options);
         let started_us = clock::now_us();
         let mut head = core.take_request_head();
@@ -105,9 +121,7 @@ impl Connection {
         let framing = match received {
             Ok(framing) => framing,
             // What was read of the head is all the log can say.
-            Err(_) => {
-                RequestFraming { body: BodyLength::None, keep_alive: false, expect_continue: false, upgrade: false }
-            }
+            Err(_) => RequestFraming::last(),
         };
         let body = RequestBody { input, decoder: BodyDecoder::new(framing.body) };
         let client = Client {
@@ -134,12 +148,12 @@ impl Connection {
         }
     }
 
-    /// Closes. What the client still sends is read and forgotten for a while: unread bytes would turn our close into a
-    /// reset, and that would destroy the response on its way (RFC 9112 §9.6).
+    /// Closes. With `linger`, what the client still sends is read and forgotten until it closes too, or falls silent:
+    /// bytes for a closed socket are answered by a reset, and that would destroy what the client has not read yet of the
+    /// response (RFC 9112 §9.6).
     async fn close(self, linger: bool) {
-        let unread = !self.input.is_empty();
         self.stream.shutdown();
-        if !linger && !unread && self.stream.socket().is_quiet() {
+        if !linger {
             return;
         }
         let Self { visit, stream, timer, mut input, .. } = self;
@@ -149,7 +163,7 @@ impl Connection {
         let mut left = bounds::LINGER_BYTES_MAX;
         while left > 0 && !core.draining.get() {
             let deadline_ms = last_ms.min(clock::now_ms() + bounds::LINGER_SILENCE_MS);
-            let wait = Wait { timer: &timer, deadline_ms, watch: None, idle: true };
+            let wait = Wait { timer: &timer, deadline_ms, until: Until::Drained };
             if !matches!(input.fill(&stream, &core.buffers, wait).await, Ok(Filled::Bytes)) {
                 break;
             }
@@ -191,7 +205,7 @@ async fn receive(
         // Rare: most heads come whole. So the wait has a box of its own, and the bytes only the room they need.
         input.shrink(&core.buffers);
         let deadline_ms = *deadline_ms.get_or_insert_with(|| clock::now_ms() + options.head_ms);
-        let wait = Wait { timer, deadline_ms, watch: None, idle: false };
+        let wait = Wait { timer, deadline_ms, until: Until::Deadline };
         match Box::pin(input.fill(stream, &core.buffers, wait)).await {
             Ok(Filled::Bytes) => {}
             Ok(Filled::End) => return Err(Reason::ClientGone.into()),

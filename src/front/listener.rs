@@ -1,6 +1,7 @@
 //! Listeners of one core: accepting, the bound on connections, stopping without losing anybody who was accepted.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -24,8 +25,8 @@ pub struct Front {
     open: Cell<usize>,
     /// Invariant: `open <= open_max`.
     open_max: usize,
-    /// TLS handshakes in progress; at most [`bounds::HANDSHAKES_MAX`].
-    pub(super) handshakes: Cell<usize>,
+    /// The timers of TLS handshakes in progress, oldest first; at most [`bounds::HANDSHAKES_MAX`].
+    pub(super) handshakes: RefCell<VecDeque<Rc<Timer>>>,
 }
 
 /// One listening socket of one core.
@@ -54,7 +55,7 @@ impl Settings {
 impl Front {
     /// The front of a core that takes at most `open_max` connections.
     pub fn new(core: Rc<Core>, open_max: usize) -> Rc<Self> {
-        Rc::new(Self { core, open: Cell::new(0), open_max, handshakes: Cell::new(0) })
+        Rc::new(Self { core, open: Cell::new(0), open_max, handshakes: RefCell::default() })
     }
 
     /// Connections open now.
@@ -143,30 +144,41 @@ impl Listener {
 
 /// The accept loop. Readiness carries no connection, so nothing is lost when it ends.
 async fn accept(front: Rc<Front>, listener: Rc<Listener>) {
+    let mut starving = false;
     while !listener.stopped.get() {
         let waited = listener.acceptor.wait(&listener.wake).await;
         let more = match waited {
             Ok(Waited::Ready) => accept_burst(&front, &listener, bounds::ACCEPTS_PER_WAKE),
-            Ok(Waited::Expired) => Ok(()),
+            Ok(Waited::Expired) => Ok(false),
             Err(error) => Err(error),
         };
-        if let Err(error) = more {
-            let text = format!("accepting failed: {error}; new connections wait, raise the limit on open files");
-            front.core.log.event(Level::Warn, &text);
-            task::pause(bounds::ACCEPT_PAUSE_MS).await;
+        match more {
+            // Readiness alone gives nobody else a turn where there is always one more to accept.
+            Ok(true) => task::pause(1).await,
+            Ok(false) => starving = false,
+            Err(error) => {
+                if !starving {
+                    let text =
+                        format!("accepting failed: {error}; new connections wait, raise the limit on open files");
+                    front.core.log.event(Level::Warn, &text);
+                }
+                starving = true;
+                task::pause(bounds::ACCEPT_PAUSE_MS).await;
+            }
         }
     }
     // The queue is emptied: closing the socket would reset those in it.
-    let _ = accept_burst(&front, &listener, usize::MAX);
+    let _ = accept_burst(&front, &listener, listen::BACKLOG);
 }
 
-fn accept_burst(front: &Rc<Front>, listener: &Listener, most: usize) -> io::Result<()> {
+/// Takes up to `most` connections; whether there may be more.
+fn accept_burst(front: &Rc<Front>, listener: &Listener, most: usize) -> io::Result<bool> {
     for _ in 0..most {
         match listener.acceptor.try_accept()? {
             Accepted::Connection(fd, peer) => front.admit(listener, fd, peer),
             Accepted::Gone => {}
-            Accepted::Empty => break,
+            Accepted::Empty => return Ok(false),
         }
     }
-    Ok(())
+    Ok(true)
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::connection::Connection;
 use super::listener::{Settings, Visit};
@@ -11,9 +12,9 @@ use crate::base::clock;
 use crate::bounds;
 use crate::net::ready::Waited;
 use crate::net::stream::HandshakeError;
-use crate::net::{Input, Socket, Stream, Timer, task};
+use crate::net::{Input, Read, Socket, Stream, Timer};
 use crate::proxy::Peer;
-use crate::stats::{Counter, Gauge, Reason};
+use crate::stats::{Counter, Gauge, Held, Reason};
 use crate::tls::records::Records;
 
 /// A connection that was accepted and has not said a word.
@@ -27,13 +28,25 @@ pub struct Newcomer {
 /// Opens the connection; `None` = it came to nothing, which is counted by its reason.
 pub async fn open(newcomer: Box<Newcomer>) -> Option<Connection> {
     let Newcomer { visit, settings, fd, peer } = *newcomer;
-    let timer = visit.front.core.deadlines.timer();
-    timer.arm(clock::now_ms() + settings.options.handshake_ms);
+    let patience = Rc::new(visit.front.core.deadlines.timer());
+    // Nobody has asked for anything yet: a drain ends this at once.
+    patience.arm_idle(clock::now_ms() + settings.options.handshake_ms);
     let mut peer = Peer { address: peer, socket: peer, tls: settings.tls.is_some() };
-    let opened = stream(&visit, &settings, fd, &mut peer, &timer).await;
-    timer.disarm();
+    let opened = stream(&visit, &settings, fd, &mut peer, &patience).await;
+    drop(patience);
+    let timer = visit.front.core.deadlines.timer();
     match opened {
-        Ok(stream) => Some(Connection { visit, settings, stream, peer, timer, input: Input::eager(), empty_lines: 0 }),
+        Ok(stream) => Some(Connection {
+            visit,
+            settings,
+            stream,
+            peer,
+            timer,
+            input: Input::eager(),
+            empty_lines: 0,
+            beat: 0,
+            beat_exchanges: 0,
+        }),
         Err(reason) => {
             visit.front.core.stats.reason(reason);
             None
@@ -46,7 +59,7 @@ async fn stream(
     settings: &Settings,
     fd: OwnedFd,
     peer: &mut Peer,
-    timer: &Timer,
+    timer: &Rc<Timer>,
 ) -> Result<Stream, Reason> {
     let socket = Socket::new(fd).map_err(|_| Reason::Internal)?;
     if settings.options.proxy_protocol {
@@ -61,18 +74,22 @@ async fn stream(
 
 async fn secure(
     visit: &Visit,
-    config: &std::sync::Arc<rustls::ServerConfig>,
+    config: &Arc<rustls::ServerConfig>,
     socket: Socket,
-    timer: &Timer,
+    timer: &Rc<Timer>,
 ) -> Result<Stream, Reason> {
-    // A silent connection takes no place among the handshakes: a few hundred of them would keep everybody out.
-    if !matches!(socket.readable(timer).await, Ok(Waited::Ready)) {
-        return Err(Reason::HandshakeTimeout);
-    }
-    let _place = Handshake::begin(visit, timer).await.ok_or(Reason::HandshakeOverload)?;
     let core = &visit.front.core;
-    let records = Records::server(config.clone()).map_err(|_| Reason::HandshakeFailed)?;
+    // Whoever has not said hello takes no place among the handshakes: a few hundred such would keep everybody out.
+    let hello = hello(&socket, timer).await.ok_or(Reason::HandshakeTimeout)?;
+    let _place = Place::take(visit, timer);
+    let mut records = Records::server(config.clone()).map_err(|_| Reason::HandshakeFailed)?;
+    let fed = records.feed(&hello);
     let stream = Stream::tls(socket, records);
+    if fed.is_err() {
+        // The alert, if there is one for the peer.
+        stream.shutdown();
+        return Err(Reason::HandshakeFailed);
+    }
     match stream.handshake(timer, &core.buffers).await {
         Ok(()) => {
             core.stats.inc(Counter::TlsHandshakes);
@@ -81,36 +98,71 @@ async fn secure(
             }
             Ok(stream)
         }
+        Err(HandshakeError::Expired) if timer.was_displaced() => Err(Reason::HandshakeOverload),
         Err(HandshakeError::Expired) => Err(Reason::HandshakeTimeout),
         Err(_) => Err(Reason::HandshakeFailed),
     }
 }
 
-/// A TLS handshake in the count of those in progress.
-struct Handshake<'a> {
-    visit: &'a Visit,
-}
-
-impl<'a> Handshake<'a> {
-    /// Waits for a free place; `None` = there was none in time.
-    async fn begin(visit: &'a Visit, timer: &Timer) -> Option<Self> {
-        let count = &visit.front.handshakes;
-        while count.get() >= bounds::HANDSHAKES_MAX {
-            if timer.has_fired() {
-                return None;
-            }
-            task::pause(bounds::HANDSHAKE_PAUSE_MS).await;
+/// The first record of a TLS connection, as a whole, and what came with it; or whatever is no TLS record, for the
+/// handshake to refuse. `None` = the peer was silent or left.
+async fn hello(socket: &Socket, timer: &Timer) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(HELLO_BYTES_USUAL);
+    loop {
+        if !matches!(socket.readable(timer).await, Ok(Waited::Ready)) {
+            return None;
         }
-        count.set(count.get() + 1);
-        visit.front.core.stats.gauge(Gauge::HandshakesActive, 1);
-        Some(Self { visit })
+        if bytes.len() == bytes.capacity() {
+            bytes.reserve(HELLO_BYTES_USUAL);
+        }
+        match socket.try_read(&mut bytes) {
+            Ok(Read::End) | Err(_) => return None,
+            Ok(Read::NotReady | Read::Bytes(_)) => {}
+        }
+        match bytes.first_chunk() {
+            Some([HANDSHAKE_RECORD, _, _, high, low]) => {
+                let whole = HEADER_BYTES + usize::from(u16::from_be_bytes([*high, *low]));
+                if bytes.len() >= whole.min(bounds::CLIENT_HELLO_BYTES_MAX) {
+                    return Some(bytes);
+                }
+            }
+            Some(_) => return Some(bytes),
+            None if bytes.first().is_some_and(|first| *first != HANDSHAKE_RECORD) => return Some(bytes),
+            None => {}
+        }
     }
 }
 
-impl Drop for Handshake<'_> {
+/// Content type of handshake records (RFC 8446 §5.1).
+const HANDSHAKE_RECORD: u8 = 22;
+const HEADER_BYTES: usize = 5;
+/// Room for a usual ClientHello; a larger one grows.
+const HELLO_BYTES_USUAL: usize = 2 * 1024;
+
+/// A TLS handshake in the list of those in progress, oldest first.
+struct Place<'a> {
+    visit: &'a Visit,
+    timer: Rc<Timer>,
+    _held: Held<'a>,
+}
+
+impl<'a> Place<'a> {
+    /// Takes a place. Where all are taken, the oldest handshake gives its own up: it is the one most likely to stall.
+    fn take(visit: &'a Visit, timer: &Rc<Timer>) -> Self {
+        let mut places = visit.front.handshakes.borrow_mut();
+        let oldest = if places.len() >= bounds::HANDSHAKES_MAX { places.pop_front() } else { None };
+        places.push_back(Rc::clone(timer));
+        drop(places);
+        if let Some(oldest) = oldest {
+            oldest.displace();
+        }
+        let held = visit.front.core.stats.hold(Gauge::HandshakesActive);
+        Self { visit, timer: Rc::clone(timer), _held: held }
+    }
+}
+
+impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let count = &self.visit.front.handshakes;
-        count.set(count.get().saturating_sub(1));
-        self.visit.front.core.stats.gauge(Gauge::HandshakesActive, -1);
+        self.visit.front.handshakes.borrow_mut().retain(|timer| !Rc::ptr_eq(timer, &self.timer));
     }
 }

@@ -42,6 +42,13 @@ pub struct RequestFraming {
     pub upgrade: bool,
 }
 
+impl RequestFraming {
+    /// Of a request that was refused before its framing was known: no body to wait for, and nothing may follow it.
+    pub fn last() -> Self {
+        Self { body: BodyLength::None, keep_alive: false, expect_continue: false, upgrade: false }
+    }
+}
+
 /// What a response head says about the bytes behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResponseFraming {

@@ -31,6 +31,8 @@ struct Slot {
     fired: bool,
     /// Whether a drain ends this wait: nobody would miss it.
     idle: bool,
+    /// Fired to make room for somebody else.
+    displaced: bool,
     waker: Option<Waker>,
 }
 
@@ -122,8 +124,7 @@ impl Timer {
     pub fn disarm(&self) {
         self.with(|at, state| {
             *at = NEVER;
-            state.fired = false;
-            state.waker = None;
+            *state = Slot::default();
         });
     }
 
@@ -137,6 +138,17 @@ impl Timer {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Fires now, to make room for somebody else.
+    pub fn displace(&self) {
+        self.with(|_, state| state.displaced = true);
+        self.fire_now();
+    }
+
+    /// Whether it was [`Timer::displace`] that fired it.
+    pub fn was_displaced(&self) -> bool {
+        self.with(|_, state| state.displaced)
     }
 
     /// Whether all waits are over, whatever their own deadlines say.

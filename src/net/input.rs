@@ -13,7 +13,8 @@ use crate::bounds;
 pub struct Input {
     bytes: Vec<u8>,
     start: usize,
-    /// The last read filled the buffer, or none was made: trying comes before waiting.
+    /// Trying comes before waiting. False only where the last read has taken all there was (plaintext of TLS
+    /// included), or the peer is known to speak only when asked.
     eager: bool,
     /// The last read filled its buffer: the next one is a large one.
     large: bool,
@@ -25,10 +26,18 @@ pub struct Wait<'a> {
     pub timer: &'a Timer,
     /// Coarse monotonic clock, milliseconds.
     pub deadline_ms: u64,
-    /// The connection on whose behalf bytes are awaited: when its peer leaves, waiting ends.
-    pub watch: Option<&'a Stream>,
-    /// Between two requests: a drain may end the wait at once.
-    pub idle: bool,
+    pub until: Until<'a>,
+}
+
+/// What ends a wait besides bytes and the deadline.
+#[derive(Clone, Copy)]
+pub enum Until<'a> {
+    /// Nothing.
+    Deadline,
+    /// A drain: nobody would miss what is awaited.
+    Drained,
+    /// The peer of this connection leaves: on its behalf bytes are awaited.
+    Gone(&'a Stream),
 }
 
 /// What filling brought.
@@ -236,24 +245,21 @@ impl Wait<'_> {
         if now >= self.deadline_ms || self.timer.is_over() {
             return Err(ReadError::Expired);
         }
-        if self.idle {
-            self.timer.arm_idle(self.deadline_ms);
-        } else if self.watch.is_some() {
-            self.timer.arm(self.deadline_ms.min(now + bounds::CLIENT_CHECK_MS));
-        } else {
-            self.timer.arm(self.deadline_ms);
+        match self.until {
+            Until::Deadline => self.timer.arm(self.deadline_ms),
+            Until::Drained => self.timer.arm_idle(self.deadline_ms),
+            Until::Gone(_) => self.timer.arm(self.deadline_ms.min(now + bounds::CLIENT_CHECK_MS)),
         }
         Ok(())
     }
 
     /// The timer fired: whether that ends the wait before its deadline.
     fn look(self) -> Result<(), ReadError> {
-        if self.idle {
-            return Err(ReadError::Expired);
-        }
-        match self.watch {
-            Some(client) if client.socket().peer_closed() => Err(ReadError::WatchedGone),
-            _ => Ok(()),
+        match self.until {
+            Until::Deadline => Ok(()),
+            Until::Drained => Err(ReadError::Expired),
+            Until::Gone(client) if client.socket().peer_closed() => Err(ReadError::WatchedGone),
+            Until::Gone(_) => Ok(()),
         }
     }
 }

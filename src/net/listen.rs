@@ -11,7 +11,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::ready::{Ready, Waited};
 use super::{Timer, dial};
 
-const BACKLOG: i32 = 4096;
+/// Connections that may wait to be accepted, per core.
+pub const BACKLOG: usize = 4096;
 
 /// Opens one socket per core on the same address (SO_REUSEPORT). With port 0 the system chooses one port for all.
 ///
@@ -41,7 +42,7 @@ fn bind(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     if share {
-        socket.listen(BACKLOG)?;
+        socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
     }
     Ok(socket.into())
 }

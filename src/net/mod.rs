@@ -13,6 +13,6 @@ pub mod stream;
 pub mod task;
 
 pub use deadline::{Deadlines, Timer};
-pub use input::{Filled, Input, ReadError, Wait};
+pub use input::{Filled, Input, ReadError, Until, Wait};
 pub use socket::Socket;
 pub use stream::{Read, Stream};

@@ -106,6 +106,22 @@ impl Stream {
         }
     }
 
+    /// Sends a few bytes without waiting; `false` = the connection is of no use any more. No room at all is no failure:
+    /// nothing is sent then. (On TLS what finds no room goes out before anything else.)
+    pub fn try_send(&self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Plain(socket) => match socket.try_write(&[IoSlice::new(bytes)]) {
+                Ok(Some(count)) => count == bytes.len(),
+                Ok(None) => true,
+                Err(_) => false,
+            },
+            Self::Tls(tls) => {
+                tls.records.borrow_mut().write(&[IoSlice::new(bytes)]);
+                tls.try_flush().is_ok()
+            }
+        }
+    }
+
     /// Server side of the handshake, bounded by the timer as it is armed.
     ///
     /// # Errors

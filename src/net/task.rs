@@ -1,7 +1,9 @@
 //! The one way to start a task on a core: a panic inside it ends only that task.
 
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Once;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
@@ -33,14 +35,45 @@ impl<F: Future<Output = ()>, P: FnOnce(&str)> Future for Guarded<F, P> {
         let this = self.project();
         match catch_unwind(AssertUnwindSafe(|| this.task.poll(context))) {
             Ok(polled) => polled,
-            Err(payload) => {
-                let text = payload.downcast_ref::<&str>().copied();
-                let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text");
-                this.on_panic.take().into_iter().for_each(|call| call(text));
+            // The text was kept by the hook.
+            Err(_) => {
+                let text = take_panic();
+                this.on_panic.take().into_iter().for_each(|call| call(&text));
                 Poll::Ready(())
             }
         }
     }
+}
+
+thread_local! {
+    static LAST_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Panics of this thread are kept instead of printed: printing could block the core on a full pipe. Who catches a panic
+/// asks [`take_panic`] and says it through the log.
+pub fn keep_panics() {
+    static HOOK: Once = Once::new();
+    thread_local! {
+        static KEPT: Cell<bool> = const { Cell::new(false) };
+    }
+    KEPT.set(true);
+    HOOK.call_once(|| {
+        let former = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if KEPT.get() {
+                let place = info.location().map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
+                let text = info.payload_as_str().unwrap_or("no text");
+                LAST_PANIC.with(|last| last.replace(format!("{text}{place}")));
+            } else {
+                former(info);
+            }
+        }));
+    });
+}
+
+/// The text and place of the last panic of this thread.
+pub fn take_panic() -> String {
+    LAST_PANIC.take()
 }
 
 /// Gives other tasks and the driver their turn for about a millisecond. (monoio starves everybody else when a task

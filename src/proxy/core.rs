@@ -29,6 +29,8 @@ pub struct Core {
     pub random: Random,
     /// No new connection, and each response says that the connection closes.
     pub draining: Cell<bool>,
+    /// Raised by each turn of the clockwork: who sees it stand still has kept the core to itself.
+    pub beat: Cell<u32>,
     service: RefCell<Rc<CoreService>>,
     request_heads: RefCell<Vec<RequestHead>>,
     response_heads: RefCell<Vec<ResponseHead>>,
@@ -61,6 +63,7 @@ impl Core {
             log,
             random: Random::from_os(),
             draining: Cell::new(false),
+            beat: Cell::new(0),
             service,
             request_heads: RefCell::default(),
             response_heads: RefCell::default(),
@@ -76,6 +79,7 @@ impl Core {
     /// New exchanges use `service` from now on; running ones finish on theirs.
     pub fn adopt(&self, service: Arc<Service>) {
         let adopted = Rc::new(CoreService::new(service, &self.pools));
+        self.pools.retain(adopted.targets.iter().flat_map(Target::pools));
         let former = self.service.replace(adopted);
         drop(former);
     }

@@ -6,16 +6,17 @@ use std::rc::Rc;
 use super::core::{Core, CoreService};
 use super::exchange::{Client, Exchange};
 use super::failure::{CLIENT_CLOSED_REQUEST, Failure};
-use super::fetch::{Answered, Reply, Upload, drive, give_back};
+use super::fetch::{Answered, Reply, give_back};
 use super::headers::{self, ResponseParts};
 use super::transfer::{Sink, Source, TransferError, transfer};
 use super::tunnel::{Side, tunnel};
+use super::upload::{Upload, drive};
 use crate::base::clock;
 use crate::bounds;
 use crate::h1::{BodyDecoder, BodyEncoder, BodyLength};
 use crate::http::{FieldId, Method};
 use crate::net::stream::WriteError;
-use crate::net::{Filled, ReadError, Wait};
+use crate::net::{Filled, ReadError, Until, Wait};
 use crate::stats::{Counter, Gauge, Reason};
 
 /// What becomes of the client's connection.
@@ -23,7 +24,8 @@ use crate::stats::{Counter, Gauge, Reason};
 pub enum Next {
     /// The next request may come.
     KeepAlive,
-    /// It is closed; `linger` = the client may still be sending, and a reset would destroy our last words.
+    /// It is closed; `linger` = the client is there, and what it may still send must not turn our close into a reset,
+    /// which would destroy our last words.
     Close { linger: bool },
     /// It is reset: a proper end would make a cut response look whole.
     Reset,
@@ -98,7 +100,7 @@ async fn drain(core: &Core, client: &mut Client<'_>) -> bool {
     let deadline_ms = clock::now_ms() + bounds::DRAIN_MS_MAX;
     while !body.decoder.is_done() {
         if body.input.is_empty() {
-            let wait = Wait { timer: client.timer, deadline_ms, watch: None, idle: false };
+            let wait = Wait { timer: client.timer, deadline_ms, until: Until::Deadline };
             if !matches!(body.input.fill(client.stream, &core.buffers, wait).await, Ok(Filled::Bytes)) {
                 return false;
             }
@@ -150,9 +152,9 @@ async fn answer(
             let Answered { connection, head, .. } = *answered;
             core.give_response_head(head);
             if reusable {
-                give_back(core, &core.pools, connection);
+                give_back(core, connection);
             }
-            if keep_alive { Next::KeepAlive } else { Next::Close { linger: !client.progress.body_read.get() } }
+            if keep_alive { Next::KeepAlive } else { Next::Close { linger: true } }
         }
         Err(failure) if !touched && !failure.is_silent() => {
             // Not a byte went out: the client can still be told properly.
@@ -171,7 +173,7 @@ fn broken(exchange: &mut Exchange, failure: Failure, body: BodyLength) -> Next {
     if failure.is_silent() {
         exchange.status = CLIENT_CLOSED_REQUEST;
     }
-    if body == BodyLength::UntilClose { Next::Reset } else { Next::Close { linger: false } }
+    if body == BodyLength::UntilClose { Next::Reset } else { Next::Close { linger: !failure.is_silent() } }
 }
 
 #[expect(clippy::too_many_arguments, reason = "one call, named parts of one head")]
@@ -228,7 +230,7 @@ async fn copy(
         decoder,
         timer: client.timer,
         timeout_ms: route.read_ms,
-        watch: Some(client.stream),
+        until: Until::Gone(client.stream),
         allowance: u64::MAX,
         edits: Some(&route.response),
     };

@@ -1,30 +1,26 @@
 //! Fetch: get a connection, send the request, receive the head of the response; send the request once more where the
 //! retry rule allows it. A body that is not at hand goes up beside all this, as an [`Upload`].
 
-use std::future::Future;
 use std::io::IoSlice;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
 
 use super::core::{Core, CoreService};
-use super::exchange::{Client, Exchange, Progress, RequestBody};
+use super::exchange::{Client, Exchange};
 use super::failure::Failure;
 use super::headers::{self, RequestParts};
 use super::route::Route;
 use super::service::ExpectPolicy;
-use super::transfer::{Sink, Source, TransferError, transfer};
+use super::upload::{Downstream, Upload, Way, drive};
 use crate::base::clock;
 use crate::bounds;
-use crate::h1::{self, BodyEncoder, BodyLength, Reject, ResponseFraming};
+use crate::h1::{self, BodyLength, Reject, ResponseFraming};
 use crate::http::{Method, ResponseHead};
-use crate::net::stream::WriteError;
-use crate::net::{ReadError, Stream, Wait};
+use crate::net::{Until, Wait};
 use crate::stats::{Counter, Reason};
+use crate::upstream::UpstreamOptions;
 use crate::upstream::balance::{Address, Target};
 use crate::upstream::client::{self, Connection, Means, UpstreamError};
 use crate::upstream::retry::may_send_again;
-use crate::upstream::{Pools, UpstreamOptions};
 
 /// How an exchange goes on after fetching.
 pub enum Reply<'a> {
@@ -42,24 +38,7 @@ pub struct Answered<'a> {
     pub head: ResponseHead,
     pub framing: ResponseFraming,
     pub route: &'a Route,
-    pub upstream: &'a UpstreamOptions,
     pub upload: Upload<'a>,
-}
-
-/// The way of the request body up.
-pub enum Upload<'a> {
-    /// All of it is sent, or there is none.
-    Done,
-    Going(Pin<Box<dyn Future<Output = Result<(), TransferError>> + 'a>>),
-    /// The upstream stopped taking it; it may answer all the same.
-    Broken,
-}
-
-impl Upload<'_> {
-    /// Whether bytes are still on their way.
-    pub fn is_going(&self) -> bool {
-        matches!(self, Self::Going(_))
-    }
 }
 
 /// What stays the same for all attempts of one exchange.
@@ -111,15 +90,11 @@ impl<'a> Ask<'a> {
         loop {
             attempts += 1;
             let outcome = self.attempt(client, exchange, whole, fresh).await;
-            let error = match outcome {
-                Ok(mut answered) => {
-                    answered.framing = self.framing(&answered, client)?;
-                    return Ok(answered);
-                }
+            let (error, reused) = match outcome {
+                Ok(answered) => return Ok(answered),
                 Err(Stop::Failure(failure)) => return Err(failure),
                 Err(Stop::Upstream { error, reused }) => (error, reused),
             };
-            let (error, reused) = error;
             let (progress, ending) = error.ending();
             let elsewhere = reused || self.target.len() > 1;
             if attempts >= bounds::ATTEMPTS_MAX || !may_send_again(client.head.method, progress, ending, elsewhere) {
@@ -176,7 +151,7 @@ impl<'a> Ask<'a> {
         }
         client.progress.body_bytes.set(length as u64);
         client.progress.body_read.set(true);
-        Ok(self.answered(connection, head, Upload::Done))
+        self.answered(connection, head, Upload::Done, client)
     }
 
     async fn receive_beside_upload(
@@ -186,7 +161,14 @@ impl<'a> Ask<'a> {
     ) -> Result<Answered<'a>, Stop> {
         let downstream = Downstream::of(client);
         let Some(body) = client.body.take() else { return Err(Stop::Failure(Reason::Internal.into())) };
-        let mut upload = Upload::Going(self.upload(body, &downstream, Rc::clone(&connection.stream)));
+        let way = Way {
+            core: self.core,
+            route: self.route,
+            upstream: Rc::clone(&connection.stream),
+            send_ms: self.upstream.send_ms,
+            expect: self.service.shared.expect,
+        };
+        let mut upload = Upload::begin(body, downstream, way);
         let head = loop {
             let was_going = upload.is_going();
             match drive(&mut upload, self.final_head(&mut connection, &downstream)).await? {
@@ -199,17 +181,19 @@ impl<'a> Ask<'a> {
                 Ok(head) => break head,
             }
         };
-        Ok(self.answered(connection, head, upload))
+        self.answered(connection, head, upload, client)
     }
 
-    fn answered(&self, connection: Connection, head: ResponseHead, upload: Upload<'a>) -> Answered<'a> {
-        let framing = ResponseFraming { body: BodyLength::None, keep_alive: false };
-        Answered { connection, head, framing, route: self.route, upstream: self.upstream, upload }
-    }
-
-    fn framing(&self, answered: &Answered<'_>, client: &Client<'_>) -> Result<ResponseFraming, Failure> {
-        h1::response_framing(&answered.head, client.head.method == Method::Head)
-            .map_err(|reject| Failure::from(&UpstreamError::Malformed(reject)))
+    fn answered(
+        &self,
+        connection: Connection,
+        head: ResponseHead,
+        upload: Upload<'a>,
+        client: &Client<'_>,
+    ) -> Result<Answered<'a>, Stop> {
+        let framing = h1::response_framing(&head, client.head.method == Method::Head)
+            .map_err(|reject| Stop::Failure(Failure::from(&UpstreamError::Malformed(reject))))?;
+        Ok(Answered { connection, head, framing, route: self.route, upload })
     }
 
     fn write_head(&self, out: &mut Vec<u8>, client: &Client<'_>, exchange: &Exchange, address: &Address) {
@@ -238,7 +222,7 @@ impl<'a> Ask<'a> {
         let mut head = self.core.take_response_head();
         for _ in 0..bounds::INTERIM_MAX {
             let deadline_ms = clock::now_ms() + self.route.read_ms;
-            let wait = Wait { timer: client.timer, deadline_ms, watch: Some(client.stream), idle: false };
+            let wait = Wait { timer: client.timer, deadline_ms, until: Until::Gone(client.stream) };
             let limits = &self.service.shared.limits;
             connection.receive_head(&mut head, limits, &self.core.buffers, wait).await?;
             match head.status {
@@ -265,57 +249,6 @@ impl<'a> Ask<'a> {
         let sent = client.stream.write_all(&mut [IoSlice::new(&out)], client.timer, client.send_ms).await;
         self.core.buffers.give(out);
         sent.map_err(|_| UpstreamError::ClientGone)
-    }
-
-    fn upload(
-        &self,
-        body: RequestBody<'a>,
-        client: &Downstream<'a>,
-        upstream: Rc<Stream>,
-    ) -> Pin<Box<dyn Future<Output = Result<(), TransferError>> + 'a>> {
-        let (core, client, edits_of) = (self.core, *client, self.route);
-        let (allowance, send_ms) = (self.route.body_bytes_max, self.upstream.send_ms);
-        let forward = self.service.shared.expect == ExpectPolicy::Forward;
-        Box::pin(async move {
-            let RequestBody { input, mut decoder } = body;
-            let timer = core.deadlines.timer();
-            if client.awaits_continue && input.is_empty() {
-                if forward {
-                    client.wait_for_continue(&timer).await;
-                } else {
-                    client.invite(&timer).await?;
-                }
-            }
-            let encoder = BodyEncoder::new(client.body);
-            let (stream, watch) = (client.stream, None);
-            let mut source = Source {
-                stream,
-                input,
-                decoder: &mut decoder,
-                timer: &timer,
-                timeout_ms: client.body_ms,
-                watch,
-                allowance,
-                edits: Some(&edits_of.request),
-            };
-            let mut pending = core.buffers.small();
-            let mut sink = Sink {
-                stream: &upstream,
-                pending: &mut pending,
-                encoder,
-                timer: &timer,
-                timeout_ms: send_ms,
-                sent: 0,
-                touched: false,
-                traffic: None,
-            };
-            let outcome = transfer(&mut source, &mut sink, &core.buffers).await;
-            client.progress.body_bytes.set(sink.sent);
-            client.progress.body_read.set(decoder.is_done());
-            core.stats.add(Counter::UpstreamBytesSent, sink.sent);
-            core.buffers.give(pending);
-            outcome
-        })
     }
 
     /// The text of an error that has one goes to the log, once per failed exchange.
@@ -351,105 +284,11 @@ impl From<Failure> for Stop {
     }
 }
 
-/// What both directions need of the client while its body is lent to the upload.
-#[derive(Clone, Copy)]
-struct Downstream<'a> {
-    stream: &'a Stream,
-    timer: &'a crate::net::Timer,
-    progress: &'a Progress,
-    body: BodyLength,
-    body_ms: u64,
-    send_ms: u64,
-    upgrade: bool,
-    modern: bool,
-    awaits_continue: bool,
-}
-
-impl<'a> Downstream<'a> {
-    fn of(client: &Client<'a>) -> Self {
-        Self {
-            stream: client.stream,
-            timer: client.timer,
-            progress: client.progress,
-            body: client.framing.body,
-            body_ms: client.body_ms,
-            send_ms: client.send_ms,
-            upgrade: client.framing.upgrade,
-            modern: client.is_modern(),
-            awaits_continue: client.framing.expect_continue,
-        }
-    }
-
-    /// Tells the client that its body is wanted, unless the answer has begun already.
-    async fn invite(&self, timer: &crate::net::Timer) -> Result<(), TransferError> {
-        if self.progress.response_begun.get() {
-            return Ok(());
-        }
-        let mut text = [IoSlice::new(b"HTTP/1.1 100 Continue\r\n\r\n")];
-        let sent = self.stream.write_all(&mut text, timer, self.send_ms).await;
-        sent.map_err(|_| TransferError::Source(ReadError::WatchedGone))
-    }
-
-    /// Waits for the upstream's word, but not for ever: clients send after a while by themselves (RFC 9110 §10.1.1).
-    async fn wait_for_continue(&self, timer: &crate::net::Timer) {
-        timer.arm(clock::now_ms() + bounds::CONTINUE_MS_MAX);
-        std::future::poll_fn(|context| {
-            // The other direction, polled in this very task, sets the mark: no waker is needed for it.
-            if self.progress.body_wanted.get() { Poll::Ready(()) } else { timer.poll_fired(context) }
-        })
-        .await;
-        timer.disarm();
-    }
-}
-
-/// Runs `main` to its end with the upload beside it. An upload that ends well is forgotten; one that broke towards the
-/// upstream too, for the upstream may have answered before it stopped reading; one that broke on the client's side ends both.
-///
-/// # Errors
-/// The client's failure.
-pub async fn drive<T>(upload: &mut Upload<'_>, main: impl Future<Output = T>) -> Result<T, Failure> {
-    let mut main = std::pin::pin!(main);
-    std::future::poll_fn(|context| {
-        if let Poll::Ready(done) = main.as_mut().poll(context) {
-            return Poll::Ready(Ok(done));
-        }
-        let Upload::Going(going) = upload else { return Poll::Pending };
-        match going.as_mut().poll(context) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(())) => {
-                *upload = Upload::Done;
-                Poll::Pending
-            }
-            Poll::Ready(Err(error)) => match client_failure(&error) {
-                Some(failure) => Poll::Ready(Err(failure)),
-                None => {
-                    *upload = Upload::Broken;
-                    Poll::Pending
-                }
-            },
-        }
-    })
-    .await
-}
-
-/// The failure of an upload that is the client's, or that no answer can follow.
-fn client_failure(error: &TransferError) -> Option<Failure> {
-    Some(match error {
-        TransferError::Source(ReadError::Expired) => Reason::BodyTimeout.into(),
-        TransferError::Source(_) => Reason::ClientReset.into(),
-        TransferError::Truncated => Reason::ClientTruncated.into(),
-        TransferError::Malformed(reject) => Failure::from(*reject),
-        TransferError::TooLarge => Reason::BodyTooLarge.into(),
-        TransferError::Sink(WriteError::Expired) => Reason::UpstreamWriteTimeout.into(),
-        TransferError::Sink(_) => return None,
-    })
-}
-
 /// Returns a connection that may carry another request to its pool.
-pub fn give_back(core: &Core, pools: &Pools, mut connection: Connection) {
+pub fn give_back(core: &Core, mut connection: Connection) {
     if connection.input.is_empty() {
         connection.input.release(&core.buffers);
-        let surplus = pools.give(connection.pool, connection.stream, clock::now_ms());
+        let surplus = core.pools.give(connection.pool, connection.stream, clock::now_ms());
         drop(surplus);
     } else {
         connection.input.discard(&core.buffers);

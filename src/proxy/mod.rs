@@ -14,6 +14,7 @@ pub mod serve;
 pub mod service;
 pub mod transfer;
 pub mod tunnel;
+pub mod upload;
 
 pub use core::Core;
 pub use exchange::{Client, Peer};

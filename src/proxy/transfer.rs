@@ -10,10 +10,11 @@ use super::headers::edit_trailers;
 use super::route::Edits;
 use crate::base::buf::BufferPool;
 use crate::base::clock;
+use crate::bounds;
 use crate::h1::body::{BODY_END, CHUNK_END, CHUNK_HEAD_BYTES_MAX, LAST_CHUNK};
 use crate::h1::{BodyDecoder, BodyEncoder, Eof, Reject, chunk_head};
 use crate::net::stream::WriteError;
-use crate::net::{Filled, Input, Read, ReadError, Stream, Timer, Wait};
+use crate::net::{Filled, Input, Read, ReadError, Stream, Timer, Until, Wait, task};
 
 /// Where a body comes from.
 pub struct Source<'a> {
@@ -24,7 +25,7 @@ pub struct Source<'a> {
     /// Longest silence, milliseconds.
     pub timeout_ms: u64,
     /// On whose behalf the body is read.
-    pub watch: Option<&'a Stream>,
+    pub until: Until<'a>,
     /// Body bytes that are still allowed.
     pub allowance: u64,
     /// What the route does to trailer fields.
@@ -79,6 +80,7 @@ const COPY_BYTES_MAX: usize = 8 * 1024;
 /// # Errors
 /// [`TransferError`]; the message towards the sink is then not whole and must not look whole.
 pub async fn transfer(source: &mut Source<'_>, sink: &mut Sink<'_>, buffers: &BufferPool) -> Result<(), TransferError> {
+    let mut burst = 0;
     loop {
         let mut ended = source.decoder.is_done();
         if !ended && source.input.is_empty() {
@@ -96,10 +98,16 @@ pub async fn transfer(source: &mut Source<'_>, sink: &mut Sink<'_>, buffers: &Bu
         let done = ended || decoded.done;
         let trailers = if done { source.trailers() } else { Vec::new() };
         let payload = source.input.unread().get(..decoded.payload).unwrap_or_default();
-        sink.put(payload, done.then_some(&trailers)).await.map_err(TransferError::Sink)?;
+        sink.put(payload, done.then_some(&trailers), buffers).await.map_err(TransferError::Sink)?;
         source.input.consume(decoded.consumed);
         if done {
             return Ok(());
+        }
+        // Two fast peers never make this task wait: the others of the core get their turn all the same.
+        burst += decoded.consumed;
+        if burst >= bounds::BURST_BYTES_MAX {
+            burst = 0;
+            task::pause(1).await;
         }
     }
 }
@@ -119,18 +127,20 @@ impl Source<'_> {
             match self.input.try_fill(self.stream, buffers).map_err(|e| TransferError::Source(e.into()))? {
                 Read::Bytes(_) => return Ok(Filled::Bytes),
                 Read::End => return Ok(Filled::End),
-                Read::NotReady => sink.put(&[], None).await.map_err(TransferError::Sink)?,
+                Read::NotReady => sink.put(&[], None, buffers).await.map_err(TransferError::Sink)?,
             }
         }
+        // A stream that is silent most of the time holds no buffer meanwhile.
+        buffers.give(std::mem::take(sink.pending));
         let deadline_ms = clock::now_ms().saturating_add(self.timeout_ms);
-        let wait = Wait { timer: self.timer, deadline_ms, watch: self.watch, idle: false };
+        let wait = Wait { timer: self.timer, deadline_ms, until: self.until };
         self.input.fill(self.stream, buffers, wait).await.map_err(TransferError::Source)
     }
 }
 
 impl Sink<'_> {
     /// Sends what is pending, then `payload` with its framing, then the end of the body where `end` holds its trailers.
-    async fn put(&mut self, payload: &[u8], end: Option<&Vec<u8>>) -> Result<(), WriteError> {
+    async fn put(&mut self, payload: &[u8], end: Option<&Vec<u8>>, buffers: &BufferPool) -> Result<(), WriteError> {
         let chunked = self.encoder == BodyEncoder::Chunked;
         // Never more than the peer was told: the lengths of both sides come from one verdict.
         let payload = if self.encoder.take(payload.len() as u64) { payload } else { &[] };
@@ -146,10 +156,10 @@ impl Sink<'_> {
         };
         let close: &[u8] = if trailers.is_empty() { &[] } else { CHUNK_END };
         self.sent += payload.len() as u64;
-        self.send([head, payload, tail, last, trailers, close]).await
+        self.send([head, payload, tail, last, trailers, close], buffers).await
     }
 
-    async fn send(&mut self, parts: [&[u8]; 6]) -> Result<(), WriteError> {
+    async fn send(&mut self, parts: [&[u8]; 6], buffers: &BufferPool) -> Result<(), WriteError> {
         let bytes: usize = parts.iter().map(|p| p.len()).sum();
         if bytes == 0 && self.pending.is_empty() {
             return Ok(());
@@ -160,6 +170,9 @@ impl Sink<'_> {
             traffic.bytes.set(self.sent);
         }
         if bytes <= COPY_BYTES_MAX {
+            if self.pending.capacity() == 0 {
+                *self.pending = buffers.small();
+            }
             parts.iter().for_each(|p| self.pending.extend_from_slice(p));
             let mut one = [IoSlice::new(self.pending)];
             self.stream.write_all(&mut one, self.timer, self.timeout_ms).await?;

@@ -1,7 +1,7 @@
 //! A tunnel: bytes both ways after `101`, until both sides have ended, or one has and the other dawdles.
 
 use std::cell::Cell;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use super::core::Core;
@@ -9,7 +9,7 @@ use super::transfer::{Sink, Source, Traffic, TransferError, transfer};
 use crate::base::clock;
 use crate::bounds;
 use crate::h1::{BodyDecoder, BodyEncoder, BodyLength};
-use crate::net::{Input, ReadError, Stream, Timer, Wait};
+use crate::net::{Input, ReadError, Stream, Timer, Until, Wait};
 
 /// One end of a tunnel.
 pub struct Side<'a> {
@@ -45,17 +45,35 @@ pub async fn tunnel(core: &Core, near: Side<'_>, far: Side<'_>, pending: &mut Ve
             Poll::Ready(ended) => Poll::Ready((true, ended)),
             Poll::Pending => down.as_mut().poll(context).map(|ended| (false, ended)),
         });
-        // One side has ended: the other may say what it still has to say, but a peer that ignores the end does not
-        // hold two connections for ever.
-        let rest = |timer| Wait { timer, deadline_ms: clock::now_ms() + send_ms, watch: None, idle: false };
+        let rest = Rest { timer: &patience, send_ms, last_ms: &last_ms };
         match first.await {
             (_, Ended::Broken) => {}
-            (true, Ended::Properly) => drop(rest(&patience).bound(down).await),
-            (false, Ended::Properly) => drop(rest(&patience).bound(up).await),
+            (true, Ended::Properly) => rest.of(down).await,
+            (false, Ended::Properly) => rest.of(up).await,
         }
     }
     core.buffers.give(nothing);
     (up_bytes.get(), down_bytes.get())
+}
+
+/// What the other side is given when one has ended: it may say what it still has to say, but a peer that ignores the end
+/// does not hold two connections for ever.
+struct Rest<'a> {
+    timer: &'a Timer,
+    send_ms: u64,
+    last_ms: &'a Cell<u64>,
+}
+
+impl Rest<'_> {
+    async fn of(self, mut way: Pin<&mut impl Future<Output = Ended>>) {
+        loop {
+            let since_ms = clock::now_ms();
+            let wait = Wait { timer: self.timer, deadline_ms: since_ms + self.send_ms, until: Until::Deadline };
+            if wait.bound(way.as_mut()).await.is_ok() || self.last_ms.get() < since_ms {
+                return;
+            }
+        }
+    }
 }
 
 /// How a direction ended.
@@ -76,7 +94,7 @@ impl Way<'_> {
             decoder: &mut decoder,
             timer: from.timer,
             timeout_ms: bounds::TUNNEL_IDLE_MS,
-            watch: None,
+            until: Until::Deadline,
             allowance: u64::MAX,
             edits: None,
         };

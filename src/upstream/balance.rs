@@ -7,9 +7,6 @@ use super::options::{EndpointOptions, EndpointTls, UpstreamOptions};
 use super::pool::{PoolId, PoolKey, Pools};
 use crate::bounds;
 
-/// How long an address that refused or timed out is asked only after the others, milliseconds.
-const COOL_DOWN_MS: u64 = 2_000;
-
 /// The addresses of one upstream as one core sees them.
 pub struct Target {
     addresses: Vec<Address>,
@@ -24,6 +21,8 @@ pub struct Address {
     /// What Host says unless the upstream names another.
     pub authority: Box<str>,
     cool_until_ms: Cell<u64>,
+    /// Failures since connecting worked last.
+    failures: Cell<u32>,
 }
 
 impl Target {
@@ -32,13 +31,19 @@ impl Target {
         let addresses = options.endpoints.iter().flat_map(|endpoint| {
             endpoint.addresses.iter().map(|address| Address {
                 address: *address,
-                pool: pools.open(key(endpoint, *address), options.idle_ms, options.pool_idle_max),
+                pool: pools.open(key(endpoint, *address, options)),
                 tls: endpoint.tls.clone(),
                 authority: endpoint.authority.clone(),
                 cool_until_ms: Cell::new(0),
+                failures: Cell::new(0),
             })
         });
         Self { addresses: addresses.collect(), next: Cell::new(0) }
+    }
+
+    /// The pools of its addresses.
+    pub fn pools(&self) -> impl Iterator<Item = PoolId> {
+        self.addresses.iter().map(|address| address.pool)
     }
 
     /// How many addresses there are.
@@ -65,19 +70,35 @@ impl Target {
 }
 
 impl Address {
-    /// Remembers that connecting failed.
+    /// An address that failed the last time is about to be tried: until that is over, the others are asked first, so
+    /// that one request finds out and not every request of the next seconds.
+    pub fn trying(&self, now_ms: u64, connect_ms: u64) {
+        if self.failures.get() > 0 {
+            self.cool_until_ms.set(now_ms + connect_ms + bounds::COOL_DOWN_MS);
+        }
+    }
+
+    /// Remembers that connecting failed: the cool-down doubles each time.
     pub fn failed(&self, now_ms: u64) {
-        self.cool_until_ms.set(now_ms + COOL_DOWN_MS);
+        let factor = 1u64 << self.failures.get().min(16);
+        self.failures.set(self.failures.get().saturating_add(1));
+        self.cool_until_ms.set(now_ms + (bounds::COOL_DOWN_MS * factor).min(bounds::COOL_DOWN_MS_MAX));
     }
 
     /// Remembers that connecting worked.
     pub fn worked(&self) {
+        self.failures.set(0);
         self.cool_until_ms.set(0);
     }
 }
 
-fn key(endpoint: &EndpointOptions, address: SocketAddr) -> PoolKey {
-    PoolKey { address, tls: endpoint.tls.as_ref().map(|tls| (tls.server_name.clone(), tls.identity.clone())) }
+fn key(endpoint: &EndpointOptions, address: SocketAddr, options: &UpstreamOptions) -> PoolKey {
+    PoolKey {
+        address,
+        tls: endpoint.tls.as_ref().map(|tls| (tls.server_name.clone(), tls.identity.clone())),
+        idle_ms: options.idle_ms,
+        idle_max: options.pool_idle_max,
+    }
 }
 
 #[cfg(test)]
@@ -115,7 +136,14 @@ mod tests {
         target.addresses[2].failed(0);
         assert_eq!(ports(&target, 10), [1, 2, 3]);
         assert_eq!(ports(&target, 10), [1, 2, 3]);
-        assert_eq!(ports(&target, COOL_DOWN_MS + 1), [2, 3, 1]);
+        assert_eq!(ports(&target, bounds::COOL_DOWN_MS + 1), [2, 3, 1]);
         assert!(ports(&self::target(&[]), 0).is_empty());
+        let again = bounds::COOL_DOWN_MS + 1;
+        target.addresses[0].failed(again);
+        target.addresses[0].failed(again);
+        assert_eq!(*ports(&target, again + bounds::COOL_DOWN_MS + 1).last().expect("three"), 1, "it doubles");
+        target.addresses[0].worked();
+        target.addresses[0].trying(0, 1_000);
+        assert_eq!(target.addresses[0].cool_until_ms.get(), 0, "only one that failed is probed");
     }
 }

@@ -13,7 +13,7 @@ use crate::h1::{self, HeadLimits, Parsed, Reject};
 use crate::http::ResponseHead;
 use crate::net::dial::{self, DialError};
 use crate::net::stream::WriteError;
-use crate::net::{Filled, Input, ReadError, Stream, Timer, Wait};
+use crate::net::{Filled, Input, ReadError, Stream, Timer, Until, Wait};
 use crate::stats::{CoreStats, Counter};
 
 /// A connection to an upstream in use by one exchange.
@@ -88,12 +88,9 @@ pub async fn connect<'t>(
             return Ok((Connection::new(stream, address, true), address));
         }
         means.stats.inc(Counter::UpstreamConnects);
-        let wait = Wait {
-            timer: means.timer,
-            deadline_ms: clock::now_ms() + connect_ms,
-            watch: Some(means.client),
-            idle: false,
-        };
+        address.trying(clock::now_ms(), connect_ms);
+        let wait =
+            Wait { timer: means.timer, deadline_ms: clock::now_ms() + connect_ms, until: Until::Gone(means.client) };
         match dial_one(address, wait).await {
             Ok(stream) => {
                 address.worked();
@@ -160,8 +157,11 @@ impl Connection {
         buffers: &BufferPool,
         wait: Wait<'_>,
     ) -> Result<(), UpstreamError> {
+        let mut seen = 0;
         loop {
-            if !self.input.is_empty() {
+            // Another try makes sense only behind another line: a slow sender must not cost a parse per byte.
+            let fresh = self.input.unread().get(seen..).unwrap_or_default();
+            if memchr::memchr(b'\n', fresh).is_some() || self.input.unread().len() >= limits.head_bytes {
                 match h1::parse_response(self.input.unread(), limits, head).map_err(UpstreamError::Malformed)? {
                     Parsed::Complete { head_bytes } => {
                         self.input.consume(head_bytes);
@@ -170,6 +170,7 @@ impl Connection {
                     Parsed::Partial => {}
                 }
             }
+            seen = self.input.unread().len();
             let begun = if self.heard { Progress::ResponseBegun } else { Progress::Sent };
             match self.input.fill(&self.stream, buffers, wait).await {
                 Ok(Filled::Bytes) => self.heard = true,

@@ -8,23 +8,29 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use rustls::pki_types::ServerName;
 
 use crate::base::buf::BufferPool;
+use crate::bounds;
 use crate::net::Stream;
 
-/// What two connections must agree in to be exchangeable.
+/// What two connections must agree in to be exchangeable, and the bounds of their pool: upstreams that share an address
+/// but not the bounds have pools of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PoolKey {
     pub address: SocketAddr,
     /// `None` = plain TCP. The text stands for trust, verification and ALPN.
     pub tls: Option<(ServerName<'static>, Arc<str>)>,
+    /// How long an idle connection is kept, milliseconds.
+    pub idle_ms: u64,
+    /// How many are kept; 0 closes after each exchange.
+    pub idle_max: usize,
 }
 
-/// Number of a pool on this core, stable for its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolId(usize);
+/// Number of a pool on this core; never used for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PoolId(u64);
 
 /// All pools of one core. They outlive plans, so a reload keeps warm connections.
 #[derive(Default)]
@@ -34,16 +40,18 @@ pub struct Pools {
 
 #[derive(Default)]
 struct Inner {
-    ids: AHashMap<PoolKey, usize>,
-    pools: Vec<Pool>,
+    ids: AHashMap<PoolKey, PoolId>,
+    pools: AHashMap<PoolId, Pool>,
+    next: u64,
 }
 
-#[derive(Default)]
 struct Pool {
     /// Oldest first.
     idle: VecDeque<Idle>,
     idle_ms: u64,
     idle_max: usize,
+    /// Where the next sweep goes on to ask whether connections are still open.
+    cursor: usize,
 }
 
 struct Idle {
@@ -52,18 +60,26 @@ struct Idle {
 }
 
 impl Pools {
-    /// The pool for this key with the bounds of the plan in force.
-    pub fn open(&self, key: PoolKey, idle_ms: u64, idle_max: usize) -> PoolId {
+    /// The pool for this key.
+    pub fn open(&self, key: PoolKey) -> PoolId {
         let inner = &mut *self.inner.borrow_mut();
-        let next = inner.pools.len();
-        let index = *inner.ids.entry(key).or_insert(next);
-        if index == next {
-            inner.pools.push(Pool::default());
+        if let Some(id) = inner.ids.get(&key) {
+            return *id;
         }
-        if let Some(pool) = inner.pools.get_mut(index) {
-            (pool.idle_ms, pool.idle_max) = (idle_ms, idle_max);
-        }
-        PoolId(index)
+        inner.next += 1;
+        let id = PoolId(inner.next);
+        let pool = Pool { idle: VecDeque::new(), idle_ms: key.idle_ms, idle_max: key.idle_max, cursor: 0 };
+        inner.pools.insert(id, pool);
+        inner.ids.insert(key, id);
+        id
+    }
+
+    /// Forgets all pools but these: names move and plans change, and what nobody asks for any more is closed.
+    pub fn retain(&self, ids: impl Iterator<Item = PoolId>) {
+        let kept: AHashSet<PoolId> = ids.collect();
+        let inner = &mut *self.inner.borrow_mut();
+        inner.ids.retain(|_, id| kept.contains(id));
+        inner.pools.retain(|id, _| kept.contains(id));
     }
 
     /// The warmest connection that is still open and silent.
@@ -79,33 +95,28 @@ impl Pools {
         }
     }
 
-    /// Keeps a connection whose exchange ended cleanly; returns one to be closed where there are too many.
+    /// Keeps a connection whose exchange ended cleanly; returns one to be closed where there are too many, or where its
+    /// pool is gone.
     pub fn give(&self, id: PoolId, stream: Rc<Stream>, now_ms: u64) -> Option<Rc<Stream>> {
-        self.with(id, |pool| {
-            if pool.idle_max == 0 {
-                return Some(stream);
-            }
+        let mut given = Some(stream);
+        let surplus = self.with(id, |pool| {
+            let stream = given.take().filter(|_| pool.idle_max > 0)?;
             pool.idle.push_back(Idle { stream, since_ms: now_ms });
             if pool.idle.len() > pool.idle_max { pool.idle.pop_front().map(|idle| idle.stream) } else { None }
-        })
-        .flatten()
+        });
+        surplus.flatten().or(given)
     }
 
-    /// Closes connections that are too old or that the upstream has closed. Returns how many are left.
+    /// Closes connections that are too old, and of a bounded number those that the upstream has closed: a core with very
+    /// many idle ones looks at all of them in the course of several sweeps. Returns how many are left.
     pub fn sweep(&self, now_ms: u64, buffers: &BufferPool) -> usize {
         let mut left = 0;
+        let mut checks = bounds::POOL_CHECKS_PER_SWEEP;
         let mut spent = Vec::new();
-        for pool in &mut self.inner.borrow_mut().pools {
-            let idle_ms = pool.idle_ms;
-            for idle in std::mem::take(&mut pool.idle) {
-                let fresh = now_ms.saturating_sub(idle.since_ms) < idle_ms;
-                if fresh && idle.stream.is_quiet(buffers) {
-                    pool.idle.push_back(idle);
-                    left += 1;
-                } else {
-                    spent.push(idle);
-                }
-            }
+        for pool in self.inner.borrow_mut().pools.values_mut() {
+            pool.drop_old(now_ms, &mut spent);
+            pool.drop_closed(buffers, &mut checks, &mut spent);
+            left += pool.idle.len();
         }
         // Closed outside of the borrow.
         drop(spent);
@@ -114,11 +125,35 @@ impl Pools {
 
     /// Closes all idle connections: the core is going home.
     pub fn clear(&self) {
-        let spent: Vec<_> = self.inner.borrow_mut().pools.iter_mut().map(|p| std::mem::take(&mut p.idle)).collect();
+        let spent = std::mem::take(&mut *self.inner.borrow_mut());
         drop(spent);
     }
 
     fn with<T>(&self, id: PoolId, work: impl FnOnce(&mut Pool) -> T) -> Option<T> {
-        self.inner.borrow_mut().pools.get_mut(id.0).map(work)
+        self.inner.borrow_mut().pools.get_mut(&id).map(work)
+    }
+}
+
+impl Pool {
+    fn drop_old(&mut self, now_ms: u64, spent: &mut Vec<Idle>) {
+        while self.idle.front().is_some_and(|idle| now_ms.saturating_sub(idle.since_ms) >= self.idle_ms) {
+            spent.extend(self.idle.pop_front());
+        }
+    }
+
+    fn drop_closed(&mut self, buffers: &BufferPool, checks: &mut usize, spent: &mut Vec<Idle>) {
+        let mut looks = self.idle.len().min(*checks);
+        *checks -= looks;
+        while looks > 0 {
+            looks -= 1;
+            if self.cursor >= self.idle.len() {
+                self.cursor = 0;
+            }
+            match self.idle.get(self.cursor) {
+                None => return,
+                Some(idle) if idle.stream.is_quiet(buffers) => self.cursor += 1,
+                Some(_) => spent.extend(self.idle.remove(self.cursor)),
+            }
+        }
     }
 }

@@ -52,11 +52,12 @@ pub fn start(mut assignment: Assignment) -> io::Result<JoinHandle<()>> {
     let cpu = assignment.cpu;
     std::thread::Builder::new().name(format!("ringway-core-{cpu}")).spawn(move || {
         let on_end = std::mem::replace(&mut assignment.on_end, Box::new(|_| ()));
+        task::keep_panics();
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(assignment)));
         on_end(match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("it panicked".to_owned()),
+            Err(_) => Err(format!("it panicked: {}", task::take_panic())),
         });
     })
 }
@@ -95,7 +96,11 @@ impl Worker {
         let wake = Ready::new(inbox.wake_descriptor()?)?;
         let never: Timer = self.core.deadlines.timer();
         loop {
-            let _ = wake.readable(&never).await?;
+            if let Err(error) = wake.readable(&never).await {
+                // The kernel was short of memory for a moment: orders can wait.
+                self.core.log.event(Level::Warn, &format!("core {}: waiting for orders: {error}", self.core.number));
+                task::pause(bounds::ACCEPT_PAUSE_MS).await;
+            }
             inbox.quit_wake();
             while let Some(order) = inbox.take() {
                 self.core.stats.inc(Counter::OrdersHandled);
@@ -148,6 +153,7 @@ impl Worker {
         let sweep = async move {
             for tick in 1u64.. {
                 task::pause(bounds::SWEEP_MS).await;
+                core.beat.set(core.beat.get().wrapping_add(1));
                 core.deadlines.sweep(clock::now_ms());
                 if tick.is_multiple_of(LOG_TICKS) {
                     flush(&core);

@@ -1,0 +1,185 @@
+//! The way of a request body up that was not at hand as a whole: a future beside the response, polled by the same task.
+//!
+//! Also the client as both directions see it while its body is lent out, and `Expect: 100-continue` (RFC 9110 §10.1.1).
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use super::core::Core;
+use super::exchange::{Client, Progress, RequestBody};
+use super::failure::Failure;
+use super::route::Route;
+use super::service::ExpectPolicy;
+use super::transfer::{Sink, Source, TransferError, transfer};
+use crate::base::clock;
+use crate::bounds;
+use crate::h1::{BodyEncoder, BodyLength};
+use crate::net::stream::WriteError;
+use crate::net::{ReadError, Stream, Timer, Until};
+use crate::stats::{Counter, Reason};
+
+/// The way of the request body up.
+pub enum Upload<'a> {
+    /// All of it is sent, or there is none.
+    Done,
+    Going(Pin<Box<dyn Future<Output = Result<(), TransferError>> + 'a>>),
+    /// The upstream stopped taking it; it may answer all the same.
+    Broken,
+}
+
+/// What an upload needs beside the body and the client.
+pub struct Way<'a> {
+    pub core: &'a Core,
+    pub route: &'a Route,
+    pub upstream: Rc<Stream>,
+    /// Longest wait for room towards the upstream, milliseconds.
+    pub send_ms: u64,
+    pub expect: ExpectPolicy,
+}
+
+/// The client's side while its body is lent to an upload.
+#[derive(Clone, Copy)]
+pub struct Downstream<'a> {
+    pub stream: &'a Stream,
+    pub timer: &'a Timer,
+    pub progress: &'a Progress,
+    pub body: BodyLength,
+    pub body_ms: u64,
+    pub send_ms: u64,
+    pub upgrade: bool,
+    pub modern: bool,
+    pub awaits_continue: bool,
+}
+
+impl<'a> Upload<'a> {
+    /// Begins to send the body; it goes on whenever [`drive`] is polled.
+    pub fn begin(body: RequestBody<'a>, client: Downstream<'a>, way: Way<'a>) -> Self {
+        Self::Going(Box::pin(upload(body, client, way)))
+    }
+
+    /// Whether bytes are still on their way.
+    pub fn is_going(&self) -> bool {
+        matches!(self, Self::Going(_))
+    }
+}
+
+async fn upload(body: RequestBody<'_>, client: Downstream<'_>, way: Way<'_>) -> Result<(), TransferError> {
+    let Way { core, route, upstream, send_ms, expect } = way;
+    let RequestBody { input, mut decoder } = body;
+    let timer = core.deadlines.timer();
+    if client.awaits_continue && input.is_empty() {
+        match expect {
+            ExpectPolicy::Answer => client.invite()?,
+            ExpectPolicy::Forward => client.wait_for_continue(&timer).await,
+        }
+    }
+    let mut source = Source {
+        stream: client.stream,
+        input,
+        decoder: &mut decoder,
+        timer: &timer,
+        timeout_ms: client.body_ms,
+        until: Until::Deadline,
+        allowance: route.body_bytes_max,
+        edits: Some(&route.request),
+    };
+    let mut pending = Vec::new();
+    let mut sink = Sink {
+        stream: &upstream,
+        pending: &mut pending,
+        encoder: BodyEncoder::new(client.body),
+        timer: &timer,
+        timeout_ms: send_ms,
+        sent: 0,
+        touched: false,
+        traffic: None,
+    };
+    let outcome = transfer(&mut source, &mut sink, &core.buffers).await;
+    client.progress.body_bytes.set(sink.sent);
+    client.progress.body_read.set(decoder.is_done());
+    core.stats.add(Counter::UpstreamBytesSent, sink.sent);
+    core.buffers.give(pending);
+    outcome
+}
+
+impl<'a> Downstream<'a> {
+    /// What of the client both directions need.
+    pub fn of(client: &Client<'a>) -> Self {
+        Self {
+            stream: client.stream,
+            timer: client.timer,
+            progress: client.progress,
+            body: client.framing.body,
+            body_ms: client.body_ms,
+            send_ms: client.send_ms,
+            upgrade: client.framing.upgrade,
+            modern: client.is_modern(),
+            awaits_continue: client.framing.expect_continue,
+        }
+    }
+
+    /// Tells the client that its body is wanted, unless the answer has begun already. Never waits: behind a wait the
+    /// answer might have begun. A client whose buffer has no room for a line sends its body without the invitation.
+    fn invite(&self) -> Result<(), TransferError> {
+        let text = b"HTTP/1.1 100 Continue\r\n\r\n";
+        if self.progress.response_begun.get() || self.stream.try_send(text) {
+            return Ok(());
+        }
+        Err(TransferError::Source(ReadError::WatchedGone))
+    }
+
+    /// Waits for the upstream's word, but not for ever: clients send after a while by themselves (RFC 9110 §10.1.1).
+    async fn wait_for_continue(&self, timer: &Timer) {
+        timer.arm(clock::now_ms() + bounds::CONTINUE_MS_MAX);
+        std::future::poll_fn(|context| {
+            // The other direction, polled in this very task, sets the mark: no waker is needed for it.
+            if self.progress.body_wanted.get() { Poll::Ready(()) } else { timer.poll_fired(context) }
+        })
+        .await;
+        timer.disarm();
+    }
+}
+
+/// Runs `main` to its end with the upload beside it. An upload that ends well is forgotten; one that broke towards the
+/// upstream too, for the upstream may have answered before it stopped reading; one that broke on the client's side ends both.
+///
+/// # Errors
+/// The client's failure.
+pub async fn drive<T>(upload: &mut Upload<'_>, main: impl Future<Output = T>) -> Result<T, Failure> {
+    let mut main = std::pin::pin!(main);
+    std::future::poll_fn(|context| {
+        if let Poll::Ready(done) = main.as_mut().poll(context) {
+            return Poll::Ready(Ok(done));
+        }
+        let Upload::Going(going) = upload else { return Poll::Pending };
+        match going.as_mut().poll(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) => {
+                *upload = Upload::Done;
+                Poll::Pending
+            }
+            Poll::Ready(Err(error)) => match client_failure(&error) {
+                Some(failure) => Poll::Ready(Err(failure)),
+                None => {
+                    *upload = Upload::Broken;
+                    Poll::Pending
+                }
+            },
+        }
+    })
+    .await
+}
+
+/// The failure of an upload that is the client's, or that no answer can follow.
+fn client_failure(error: &TransferError) -> Option<Failure> {
+    Some(match error {
+        TransferError::Source(ReadError::Expired) => Reason::BodyTimeout.into(),
+        TransferError::Source(_) => Reason::ClientReset.into(),
+        TransferError::Truncated => Reason::ClientTruncated.into(),
+        TransferError::Malformed(reject) => Failure::from(*reject),
+        TransferError::TooLarge => Reason::BodyTooLarge.into(),
+        TransferError::Sink(WriteError::Expired) => Reason::UpstreamWriteTimeout.into(),
+        TransferError::Sink(_) => return None,
+    })
+}
