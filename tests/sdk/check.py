@@ -10,10 +10,8 @@ import time
 import traceback
 
 import support
-import with_curl  # noqa: F401  the import registers the checks
-import with_sdks  # noqa: F401
-import with_streams  # noqa: F401
-import with_sockets  # noqa: F401
+# Imported for the checks that they register, in the order of their running.
+import with_curl, with_sdks, with_streams, with_sockets
 
 
 def main():

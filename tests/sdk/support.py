@@ -104,6 +104,11 @@ class World:
             raise Failed(f"no metric {name}")
         return sum(float(line.rsplit(" ", 1)[1]) for line in found)
 
+    def waited_ms(self):
+        """How long the gateway's threads were ready to run and had no core, since they began."""
+        tasks = pathlib.Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[1]) for task in tasks) / 1e6
+
     def rss_kib(self):
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0])

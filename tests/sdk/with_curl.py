@@ -76,7 +76,7 @@ def get(world):
         equal(got.fields["content-type"], "application/json", f"type, {name}")
 
 
-@check("curl: TLS 1.2 and 1.3 with a verified name (SNI), ALPN http/1.1; a client that does not trust the CA is refused")
+@check("curl: TLS 1.2 and 1.3 with a verified name (SNI), ALPN http/1.1; without the CA curl refuses")
 def tls(world):
     port = world.tls.rsplit(":", 1)[1]
     named = ["--resolve", f"gateway.test:{port}:127.0.0.1", f"https://gateway.test:{port}/v1/models"]

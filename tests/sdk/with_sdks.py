@@ -159,15 +159,19 @@ def limited(world, open_client, call, error_type):
     return f"waited {waited:.2f} s"
 
 
-@check("openai: a 429 is a RateLimitError with Retry-After; its retry waits for that, and the origin sees two requests")
+@check("openai: a 429 is a RateLimitError with Retry-After; its retry waits for that, the origin sees two requests")
 def openai_limited(world):
-    call = lambda client, headers: client.chat.completions.create(**GPT, extra_headers=headers)  # noqa: E731
+    def call(client, headers):
+        return client.chat.completions.create(**GPT, extra_headers=headers)
+
     return limited(world, openai_client, call, openai.RateLimitError)
 
 
-@check("anthropic: a 429 is a RateLimitError with Retry-After; its retry waits for that, and the origin sees two requests")
+@check("anthropic: a 429 is a RateLimitError with Retry-After; its retry waits for that, the origin sees two requests")
 def anthropic_limited(world):
-    call = lambda client, headers: client.messages.create(**CLAUDE, extra_headers=headers)  # noqa: E731
+    def call(client, headers):
+        return client.messages.create(**CLAUDE, extra_headers=headers)
+
     return limited(world, anthropic_client, call, anthropic.RateLimitError)
 
 

@@ -76,15 +76,14 @@ def exchange(client):
     holds(got.startswith(b"HTTP/1.1 200 "), f"answered with 200: {got[:60]!r}")
 
 
-@check(f"sockets: {IDLE} idle keep-alive connections cost at most {IDLE_KIB_MAX} KiB each, all of them are still served")
+@check(f"sockets: {IDLE} idle keep-alive connections cost at most {IDLE_KIB_MAX} KiB each and all are still served")
 def idle(world):
     # The bound is of the release build; others are larger.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     count = IDLE if hard == resource.RLIM_INFINITY else min(IDLE, hard // 2 - 400)
     url = urllib.parse.urlsplit(world.plain)
-    none_open = lambda: world.metric("ringway_connections_open") == 0  # noqa: E731
-    until(2, "the connections of the checks before are closed", none_open)
+    until(2, "the checks before have closed theirs", lambda: world.metric("ringway_connections_open") == 0)
     before = world.rss_kib()
     clients = []
     try:
