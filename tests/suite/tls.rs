@@ -61,6 +61,22 @@ fn both_versions_are_spoken() {
     }
 }
 
+/// A client that offers http/1.0 alone by ALPN, as those of HTTP/1.0 do, is served; http/1.1 goes first where it is there.
+#[test]
+fn clients_of_http_1_0_are_served() {
+    let origin = Origin::new().serve(|_| ok("x"));
+    let (gateway, authority) = secure(&origin, "");
+    for (offered, chosen) in [(vec!["http/1.0"], "http/1.0"), (vec!["h2", "http/1.0", "http/1.1"], "http/1.1")] {
+        let mut config = authority.client();
+        config.alpn_protocols = offered.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let mut client = connect(gateway.address(), "t.test", &Arc::new(config)).expect("a handshake");
+        let wire::Wire::Client(tls) = &client.wire else { panic!("a TLS client") };
+        assert_eq!(tls.conn.alpn_protocol(), Some(chosen.as_bytes()));
+        client.send("GET / HTTP/1.0\r\n\r\n");
+        assert_eq!(client.read_response().status, 200);
+    }
+}
+
 /// An RSA certificate serves as well as an ECDSA one.
 #[test]
 fn an_rsa_certificate_serves() {

@@ -13,8 +13,9 @@ use crate::front::ListenerOptions;
 use crate::plan::Start;
 use crate::tls::{CertificateError, CertificateFiles, LoadedPair, ServerTls, load_pair, server_tls};
 
-/// What TLS listeners offer by ALPN.
-const ALPN: [&[u8]; 1] = [b"http/1.1"];
+/// What TLS listeners offer by ALPN, the best first. A client of HTTP/1.0 may offer nothing but its own version (curl
+/// does), and RFC 7301 §3.2 would end its handshake.
+const ALPN: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
 /// All listeners in the order written; those with problems are left out.
 pub(super) fn resolve(raw: &[RawListener], start: &Start, context: &Context<'_>) -> Vec<Arc<ListenerOptions>> {
