@@ -97,6 +97,29 @@ impl Connection {
         &self.buffer
     }
 
+    /// Asserts that nothing comes for so long: how a test lets time pass.
+    #[track_caller]
+    pub fn silent_for(&mut self, ms: u64) {
+        self.tcp().set_read_timeout(Some(Duration::from_millis(ms))).expect("read timeout");
+        let filled = self.fill();
+        self.tcp().set_read_timeout(Some(WAIT)).expect("read timeout");
+        assert_eq!(filled, Err(End::Silent), "{:?}", String::from_utf8_lossy(&self.buffer));
+    }
+
+    /// Sends pieces of at most 16 KB as one TLS record each, all records in one write (as a TLS server).
+    #[track_caller]
+    pub fn send_in_one_flight(&mut self, pieces: &[&[u8]]) {
+        let Wire::Server(tls) = &mut self.wire else { panic!("a TLS server") };
+        let mut flight = Vec::new();
+        for piece in pieces {
+            tls.conn.writer().write_all(piece).expect("the records take it");
+            while tls.conn.wants_write() {
+                tls.conn.write_tls(&mut flight).expect("a Vec takes everything");
+            }
+        }
+        tls.sock.write_all(&flight).expect("the peer takes what the test sends");
+    }
+
     /// The next bytes, as many as have come, at least one.
     #[track_caller]
     pub fn read_some(&mut self) -> Vec<u8> {
