@@ -25,7 +25,9 @@ fn edits_reach_the_gateways_own_fields() {
         assert_eq!(response.field(name), Some(value), "{name}");
     }
     let names = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via", "x-request-id"];
-    let edits = format!("[route.request]\nremove = {names:?}\n[route.response]\nremove = [\"Via\", \"x-request-id\", \"date\"]");
+    let edits = format!(
+        "[route.request]\nremove = {names:?}\n[route.response]\nremove = [\"Via\", \"x-request-id\", \"date\"]"
+    );
     let gateway = Config::to(&origin).route(&edits).start();
     let response = gateway.get("/removed");
     let seen = origin.take_requests().remove(0);
@@ -36,9 +38,7 @@ fn edits_reach_the_gateways_own_fields() {
 /// A PROXY header that names a trusted address is not believed when an untrusted socket says it; both must be trusted.
 #[test]
 fn a_proxy_header_lends_no_trust() {
-    for (trusted, believed) in
-        [("10.0.0.0/8", false), ("127.0.0.0/8", false), ("10.0.0.0/8\", \"127.0.0.0/8", true)]
-    {
+    for (trusted, believed) in [("10.0.0.0/8", false), ("127.0.0.0/8", false), ("10.0.0.0/8\", \"127.0.0.0/8", true)] {
         let origin = Origin::new().serve(|_| ok("x"));
         let config = Config::to(&origin).server(&format!("trusted_peers = [\"{trusted}\"]"));
         let gateway = config.listener("proxy_protocol = true").start();

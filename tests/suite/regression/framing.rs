@@ -243,11 +243,11 @@ fn trace_is_405() {
 #[test]
 fn an_empty_line_behind_a_request_is_nothing() {
     let origin = Origin::new().serve(|request| ok(request.brief()));
-    let gateway = Config::to(&origin).listener("head_timeout = \"150ms\"\nidle_timeout = \"700ms\"").start();
+    let gateway = Config::to(&origin).listener("head_timeout = \"100ms\"\nidle_timeout = \"500ms\"").start();
     let mut client = gateway.client();
     client.send([&post("/a", "body"), "\r\n"].concat());
     assert_eq!(client.read_response().text(), "POST /a body");
-    client.silent_for(400);
+    client.silent_for(250);
     client.send(get("/b"));
     assert_eq!(client.read_response().text(), "GET /b");
     client.send("\r\n");

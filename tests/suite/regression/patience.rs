@@ -8,11 +8,11 @@ use super::*;
 #[test]
 fn a_single_address_is_dialled_once() {
     let (port, _fillers) = ReservedPort::deaf();
-    let gateway = Config::to(&format!("http://{}", port.address)).upstream("connect_timeout = \"600ms\"").start();
+    let gateway = Config::to(&format!("http://{}", port.address)).upstream("connect_timeout = \"500ms\"").start();
     let before = now_ms();
     gateway.get("/").assert_failure(504);
     let took = now_ms() - before;
-    assert!((550..1_150).contains(&took), "{took} ms");
+    assert!((450..950).contains(&took), "{took} ms");
     assert_eq!(gateway.metric("ringway_upstream_connects_total", &[]), 1.0);
     let port = ReservedPort::new();
     let gateway = Config::to(&format!("http://{}", port.address)).start();
@@ -24,26 +24,26 @@ fn a_single_address_is_dialled_once() {
 #[test]
 fn the_read_time_counts_from_the_end_of_the_upload() {
     let origin = Origin::new();
-    let gateway = Config::to(&origin).upstream("read_timeout = \"400ms\"").start();
+    let gateway = Config::to(&origin).upstream("read_timeout = \"250ms\"").start();
     for answered in [true, false] {
         let mut client = gateway.client();
         client.send("POST / HTTP/1.1\r\nhost: t\r\nconnection: close\r\ncontent-length: 3\r\n\r\n");
         let mut peer = origin.accept();
         peer.read_request_head();
         for _ in 0..3 {
-            client.silent_for(220);
+            client.silent_for(130);
             client.send("x");
             peer.expect_bytes("x");
         }
         let uploaded = now_ms();
         if answered {
-            client.silent_for(250);
+            client.silent_for(150);
             peer.send(ok("late"));
             assert_eq!(client.read_response().text(), "late");
         } else {
             client.read_response().assert_failure(504);
             let took = now_ms() - uploaded;
-            assert!((350..1_300).contains(&took), "{took} ms");
+            assert!((220..1_000).contains(&took), "{took} ms");
         }
     }
 }
@@ -75,7 +75,6 @@ fn an_early_answer_waits_for_the_upload() {
 fn a_client_that_leaves_ends_the_connecting() {
     let (port, fillers) = ReservedPort::deaf();
     let gateway = Config::to(&format!("http://{}", port.address)).upstream("connect_timeout = \"30s\"").start();
-    let before = gateway.descriptors();
     let mut client = gateway.client();
     client.send(post("/never", "body"));
     eventually("the gateway connects", || gateway.metric("ringway_upstream_connects_total", &[]) == 1.0);
@@ -84,7 +83,6 @@ fn a_client_that_leaves_ends_the_connecting() {
     eventually("the attempt ends", || gateway.metric("ringway_exchanges_active", &[]) == 0.0);
     let took = now_ms() - left;
     assert!(took < 1_000, "{took} ms");
-    eventually("its socket is closed", || gateway.descriptors() <= before);
     // There is room in the queue again: an attempt that goes on would come in with its next SYN, a second after the first.
     let mut waiting = port.accept_until_silent(1_200);
     assert_eq!(waiting.len(), fillers.len());
