@@ -253,6 +253,21 @@ impl Connection {
         self.tcp().shutdown(Shutdown::Write).expect("shutdown");
     }
 
+    /// Waits until the peer's kernel has everything that was sent on this (IPv4) connection, its end included. Loopback is
+    /// no shortcut: under load bytes and FIN arrive some time after the call that sent them.
+    #[track_caller]
+    pub fn wait_delivered(&self) {
+        let port = |address: SocketAddr| format!(":{:04X}", address.port());
+        let (local, remote) = (port(self.address()), port(self.tcp().peer_addr().expect("a connected socket")));
+        super::eventually("what was sent has arrived", || {
+            let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table of connections");
+            let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            let mut ours = rows.filter(|row| row.len() > 4 && row[1].ends_with(&local) && row[2].ends_with(&remote));
+            // State 04 is FIN_WAIT1: the FIN is not acknowledged; then bytes to send, bytes to read.
+            ours.next().is_none_or(|row| row[3] != "04" && row[4].starts_with("00000000:"))
+        });
+    }
+
     /// Ends the connection by RST.
     pub fn reset(self) {
         set_reset(self.tcp());
