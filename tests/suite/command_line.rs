@@ -209,3 +209,48 @@ fn the_demo_ends_well() {
     assert_eq!(done.code, Some(0), "{}", done.err);
     assert!(done.out.contains("/v1/chat/completions"), "{}", done.out);
 }
+
+/// `demo --keep` serves on after its calls until SIGINT, and then ends well.
+#[test]
+fn a_kept_demo_serves_until_sigint() {
+    let dir = tempfile::TempDir::new().expect("a scratch folder");
+    let command = gateway::command(&["demo", "--keep", "--cores", "1", "--driver", driver()]);
+    let mut demo = Gateway::spawn_by(dir, command, "serving on at").expect("the demo goes through its calls");
+    let url = demo.ready.line.split_whitespace().find_map(|word| word.strip_prefix("http://"));
+    let address: SocketAddr = url.and_then(|url| url.parse().ok()).expect("the address of the gateway");
+    let mut client = connect(address);
+    client.send("GET /v1/models HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
+    assert_eq!(client.read_response().status, 200);
+    assert!(demo.is_alive());
+    demo.signal(rustix::process::Signal::INT);
+    assert_eq!(demo.wait_exit(), Some(0), "{:#?}", demo.err.all());
+}
+
+/// Where io_uring is refused, as container runtimes do, `auto` serves on epoll and says why; asking for io_uring is an error
+/// that names the way out.
+#[test]
+fn a_refused_io_uring_falls_back_to_epoll() {
+    let origin = Origin::new().serve(|_| ok("x"));
+    let dir = tempfile::TempDir::new().expect("a scratch folder");
+    let file = dir.path().join("gateway.toml");
+    std::fs::write(&file, Config::to(&origin).toml()).expect("a file in the scratch folder");
+    let start = |driver: &str| {
+        let args = ["run", "--config", text(&file), "--cores", "1", "--driver", driver];
+        let dir = tempfile::TempDir::new().expect("a scratch folder");
+        gateway::command_without_io_uring(&args).map(|command| Gateway::spawn_by(dir, command, "ready"))
+    };
+    let Some(started) = start("auto") else {
+        eprintln!("note: there is no python3 to set a seccomp filter with; the fallback is not tested");
+        return;
+    };
+    let gateway = started.expect("the gateway starts without io_uring");
+    assert_eq!(gateway.ready.part("driver").as_deref(), Some("epoll"), "{}", gateway.ready.line);
+    gateway.err.wait("io_uring");
+    assert_eq!(gateway.get("/").status, 200);
+    gateway.stop();
+    let Some(Err(failed)) = start("io_uring") else {
+        panic!("io_uring was refused, and yet the gateway started on it")
+    };
+    assert_eq!(failed.code, Some(1), "{failed:?}");
+    assert!(failed.err.contains("error:") && failed.err.contains("--driver epoll"), "{failed:?}");
+}

@@ -115,6 +115,7 @@ fn bytes_on_an_idle_connection_make_it_unfit() {
     peer.send(ok("one"));
     assert_eq!(client.read_response().text(), "one");
     peer.send(ok("poison"));
+    peer.wait_delivered();
     client.send(get("/2"));
     let (mut second, _) = origin.accept_request();
     second.send(ok("two"));

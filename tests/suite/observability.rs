@@ -144,6 +144,36 @@ fn the_log_may_be_off_or_a_file() {
     assert_eq!(gateway.out.all().len(), 1);
 }
 
+/// SIGUSR1 makes a moved log file anew under its name; no line is lost on the way.
+#[test]
+fn a_moved_log_is_opened_again() {
+    let origin = Origin::new().serve(|_| ok("x"));
+    let dir = tempfile::TempDir::new().expect("a scratch folder");
+    let (file, moved) = (dir.path().join("access.log"), dir.path().join("access.log.1"));
+    let gateway = Config::to(&origin).log(&format!("access = {:?}", text(&file))).start();
+    let has = |file: &std::path::Path, path: &str| {
+        std::fs::read_to_string(file).is_ok_and(|log| log.contains(&format!("{path}\"")))
+    };
+    assert_eq!(gateway.get("/before").status, 200);
+    eventually("the line is in the file", || has(&file, "/before"));
+    std::fs::rename(&file, &moved).expect("a file of the test");
+    assert_eq!(gateway.get("/between").status, 200);
+    eventually("a moved file is written on", || has(&moved, "/between"));
+    gateway.signal(rustix::process::Signal::USR1);
+    let mut asked = 0;
+    eventually("lines go to a file of the old name", || {
+        assert_eq!(gateway.get(&format!("/after/{asked}")).status, 200);
+        asked += 1;
+        std::fs::read_to_string(&file).is_ok_and(|log| log.contains("/after/"))
+    });
+    gateway.stop();
+    assert!(!has(&file, "/before") && !has(&file, "/between"));
+    (0..asked).for_each(|number| {
+        let path = format!("/after/{number}");
+        assert!(has(&moved, &path) != has(&file, &path), "{path} stands in one of the files");
+    });
+}
+
 /// Metrics count requests, answers by status, failures by reason, connections and upstream connections.
 #[test]
 fn metrics_count() {

@@ -1,8 +1,51 @@
 //! One test per bug that was found elsewhere than in this suite. The doc of each says what must hold and what broke.
+//!
+//! Here: what concerns bytes and connections as such. The files beside this one: whose bytes are whose (`framing`), what
+//! heads carry (`fields`), how long anybody waits (`patience`), how connections end (`endings`).
+
+mod endings;
+mod fields;
+mod framing;
+mod patience;
 
 use std::time::Duration;
 
 use super::harness::*;
+
+/// What a client sends to open a WebSocket.
+const WEBSOCKET: &str = "GET /ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+/// What the origin says to it.
+const CONSENT: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+/// A tunnel: client and origin's end.
+#[track_caller]
+fn tunnel(gateway: &Gateway, origin: &Origin) -> (Connection, Connection) {
+    let mut client = gateway.client();
+    client.send(WEBSOCKET);
+    let (mut peer, _) = origin.accept_request();
+    peer.send(CONSENT);
+    assert_eq!(client.read_response().status, 101);
+    (client, peer)
+}
+
+/// A kept upstream connection: a first GET was served on it.
+#[track_caller]
+fn warm(gateway: &Gateway, origin: &Origin) -> (Connection, Connection) {
+    let mut client = gateway.client();
+    client.send(get("/first"));
+    let (mut peer, _) = origin.accept_request();
+    peer.send(ok("first"));
+    assert_eq!(client.read_response().text(), "first");
+    (client, peer)
+}
+
+/// Lines of a listener that speaks TLS as `t.test`, and the client that trusts it.
+fn secure(authority: &Authority, dir: &tempfile::TempDir) -> (String, std::sync::Arc<rustls::ClientConfig>) {
+    let (cert, key) = authority.pair(&["t.test"]).write(dir.path(), "t");
+    let lines = format!("[[listener.tls]]\ncert = {:?}\nkey = {:?}\n", text(&cert), text(&key));
+    (lines, std::sync::Arc::new(authority.client()))
+}
 
 /// Bytes that come after a pause are not lost: on this runtime a read that is dropped by a timer takes its bytes along.
 #[test]

@@ -44,8 +44,9 @@ fn a_get_on_a_reset_connection_is_sent_again() {
 #[test]
 fn a_closed_idle_connection_is_not_used() {
     let origin = Origin::new();
-    let (gateway, mut client, peer) = with_idle_connection(Config::to(&origin), &origin);
-    drop(peer);
+    let (gateway, mut client, mut peer) = with_idle_connection(Config::to(&origin), &origin);
+    peer.shutdown_write();
+    peer.wait_delivered();
     client.send(post("/post", "body"));
     let (mut fresh, seen) = origin.accept_request();
     assert_eq!(seen.brief(), "POST /post body");

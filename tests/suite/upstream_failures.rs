@@ -315,7 +315,9 @@ const ANSWERS: &[&[u8]] = &[
 #[test]
 fn changed_answers_never_break_the_client() {
     let origin = Origin::new();
-    let gateway = Config::to(&origin).start();
+    // Some answers are still good ones: their connections are not kept, for the origin closes each and nobody knows when
+    // the gateway sees that.
+    let gateway = Config::to(&origin).upstream("pool = 0").start();
     let mut chance = Chance(0x2545_f491_4f6c_dd1d);
     for number in 0..400 {
         let mut bytes = ANSWERS[number % ANSWERS.len()].to_vec();

@@ -130,6 +130,16 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
+/// The same under a seccomp filter that refuses io_uring_setup as container runtimes do; `None` where there is no python3
+/// to set it.
+pub fn command_without_io_uring(args: &[&str]) -> Option<Command> {
+    Command::new("python3").arg("--version").stdout(Stdio::null()).status().ok()?.success().then_some(())?;
+    let mut command = Command::new("python3");
+    command.args(["-c", include_str!("without_io_uring.py"), env!("CARGO_BIN_EXE_ringway")]).args(args);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Some(command)
+}
+
 /// Runs a command that ends by itself.
 #[track_caller]
 pub fn run(args: &[&str]) -> Failed {
@@ -218,9 +228,14 @@ impl Gateway {
 
     /// Starts the executable and waits for its `ready` line.
     pub fn spawn(dir: TempDir, args: &[&str]) -> Result<Self, Failed> {
-        let mut child = command(args).current_dir(dir.path()).spawn().expect("the executable starts");
+        Self::spawn_by(dir, command(args), "ready")
+    }
+
+    /// The same by another command, which becomes the executable, until a line that starts so.
+    pub fn spawn_by(dir: TempDir, mut command: Command, start: &str) -> Result<Self, Failed> {
+        let mut child = command.current_dir(dir.path()).spawn().expect("the executable starts");
         let (out, err) = collect(&mut child);
-        let Some(line) = out.wait_from(0, |line| line.starts_with("ready")) else {
+        let Some(line) = out.wait_from(0, |line| line.starts_with(start)) else {
             let code = wait_exit(&mut child).and_then(|status| status.code());
             return Err(Failed { code, out: out.whole(), err: err.whole() });
         };

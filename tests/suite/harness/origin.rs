@@ -114,6 +114,14 @@ impl ReservedPort {
         let fillers = std::iter::from_fn(|| connect().ok()).take(16).collect();
         (port, fillers)
     }
+
+    /// Takes the connections in the queue of a deaf port until none comes for so long.
+    #[track_caller]
+    pub fn accept_until_silent(&self, ms: u64) -> Vec<Connection> {
+        let waiting = || readable(&self._socket, Duration::from_millis(ms));
+        let accept = || TcpStream::from(rustix::net::accept(&self._socket).expect("a connection"));
+        std::iter::from_fn(|| waiting().then(|| Connection::new(Wire::Plain(accept())))).collect()
+    }
 }
 
 fn bound(address: SocketAddr) -> rustix::fd::OwnedFd {
@@ -244,4 +252,9 @@ pub fn readable_either(kept: &TcpStream, origin: &Origin) -> bool {
 /// Whether a connection comes within so many milliseconds.
 pub fn readable_within(origin: &Origin, ms: u64) -> bool {
     readable(&origin.listener, Duration::from_millis(ms))
+}
+
+/// Lets so many milliseconds pass: the pace of a peer that sends or reads slowly, never a way to wait for something.
+pub fn pace(ms: u64) {
+    std::thread::sleep(Duration::from_millis(ms));
 }

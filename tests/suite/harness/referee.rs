@@ -140,11 +140,12 @@ fn field(line: &[u8]) -> Read<(String, String)> {
     Ok((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()))
 }
 
-/// Whether a path holds `.` or `..` as a segment, encoded or not: readers differ in what they make of it, so the gateway
-/// takes no such path.
+/// Whether a path holds `.` or `..` as a segment, encoded or not, behind a backslash or before a parameter: readers differ
+/// in what they make of it, so the gateway takes no such path.
 fn has_dot_segment(target: &str) -> bool {
-    let path = target.split('?').next().unwrap_or_default().to_ascii_lowercase().replace("%2e", ".");
-    path.split('/').any(|segment| segment == "." || segment == "..")
+    let path = target.split('?').next().unwrap_or_default().to_ascii_lowercase();
+    let path = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace('\\', "/");
+    path.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
 }
 
 /// RFC 9112 §3.2: which form goes with which method, and Host. Returns the target as the origin should see it.
@@ -153,7 +154,8 @@ fn check_target(method: &str, target: &str, minor: u8, hosts: &[&str]) -> Read<S
     refuse_unless(hosts.len() == 1 || (hosts.is_empty() && minor == 0))?;
     refuse_unless(hosts.iter().all(|host| is_authority(host)))?;
     let seen = seen_target(method, target, hosts)?;
-    Ok(if has_dot_segment(&seen) { REFUSED_ALONE.to_owned() } else { seen })
+    let refused = has_dot_segment(&seen) || method == "TRACE";
+    Ok(if refused { REFUSED_ALONE.to_owned() } else { seen })
 }
 
 /// The target in the form that an origin gets.

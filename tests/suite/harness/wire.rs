@@ -97,6 +97,29 @@ impl Connection {
         &self.buffer
     }
 
+    /// Asserts that nothing comes for so long: how a test lets time pass.
+    #[track_caller]
+    pub fn silent_for(&mut self, ms: u64) {
+        self.tcp().set_read_timeout(Some(Duration::from_millis(ms))).expect("read timeout");
+        let filled = self.fill();
+        self.tcp().set_read_timeout(Some(WAIT)).expect("read timeout");
+        assert_eq!(filled, Err(End::Silent), "{:?}", String::from_utf8_lossy(&self.buffer));
+    }
+
+    /// Sends pieces of at most 16 KB as one TLS record each, all records in one write (as a TLS server).
+    #[track_caller]
+    pub fn send_in_one_flight(&mut self, pieces: &[&[u8]]) {
+        let Wire::Server(tls) = &mut self.wire else { panic!("a TLS server") };
+        let mut flight = Vec::new();
+        for piece in pieces {
+            tls.conn.writer().write_all(piece).expect("the records take it");
+            while tls.conn.wants_write() {
+                tls.conn.write_tls(&mut flight).expect("a Vec takes everything");
+            }
+        }
+        tls.sock.write_all(&flight).expect("the peer takes what the test sends");
+    }
+
     /// The next bytes, as many as have come, at least one.
     #[track_caller]
     pub fn read_some(&mut self) -> Vec<u8> {
@@ -228,6 +251,21 @@ impl Connection {
     /// Closes the sending direction only.
     pub fn shutdown_write(&mut self) {
         self.tcp().shutdown(Shutdown::Write).expect("shutdown");
+    }
+
+    /// Waits until the peer's kernel has everything that was sent on this (IPv4) connection, its end included. Loopback is
+    /// no shortcut: under load bytes and FIN arrive some time after the call that sent them.
+    #[track_caller]
+    pub fn wait_delivered(&self) {
+        let port = |address: SocketAddr| format!(":{:04X}", address.port());
+        let (local, remote) = (port(self.address()), port(self.tcp().peer_addr().expect("a connected socket")));
+        super::eventually("what was sent has arrived", || {
+            let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table of connections");
+            let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            let mut ours = rows.filter(|row| row.len() > 4 && row[1].ends_with(&local) && row[2].ends_with(&remote));
+            // State 04 is FIN_WAIT1: the FIN is not acknowledged; then bytes to send, bytes to read.
+            ours.next().is_none_or(|row| row[3] != "04" && row[4].starts_with("00000000:"))
+        });
     }
 
     /// Ends the connection by RST.

@@ -125,6 +125,7 @@ pub const FIELDS: &[Row] = &[
     ("folded empty line", b"GET /a HTTP/1.1\r\nHost: t\r\n \r\n\r\n", "400", &[]),
     ("first field folded", b"GET /a HTTP/1.1\r\n Host: t\r\n\r\n", "400", &[]),
     ("underscore for a dash is another field", b"GET /a HTTP/1.1\r\nHost: t\r\nContent_Length: 5\r\n\r\n", "200", &["GET /a"]),
+    ("underscore in Transfer_Encoding is no coding", b"POST /a HTTP/1.1\r\nHost: t\r\nTransfer_Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", "200", &["POST /a 0"]),
     ("Connection names Content-Length", b"POST /a HTTP/1.1\r\nHost: t\r\nConnection: content-length\r\nContent-Length: 2\r\n\r\nhi", "200", &["POST /a hi"]),
     ("Connection names Transfer-Encoding", b"POST /a HTTP/1.1\r\nHost: t\r\nConnection: transfer-encoding\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", "200", &["POST /a hi"]),
     ("Connection names Host", b"GET /a HTTP/1.1\r\nHost: t\r\nConnection: host\r\n\r\n", "200", &["GET /a"]),
@@ -304,6 +305,11 @@ pub const PIPELINES: &[Row] = &[
     ("upgrade without consent, then a request", b"GET /a HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "200 200", &["GET /a", "GET /b"]),
     ("upgrade without consent, then rubbish", b"GET /a HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x05hello", "200 400", &["GET /a"]),
     ("upgrade with a body", b"POST /a HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nhiGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "200 200", &["POST /a hi", "GET /b"]),
+    ("upgrade to h2c without consent, then its preface", b"GET /a HTTP/1.1\r\nHost: t\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "200 400|505", &["GET /a"]),
+    ("upgrade to h2c without consent, then a request", b"GET /a HTTP/1.1\r\nHost: t\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "200 200", &["GET /a", "GET /b"]),
+    ("empty lines between requests", b"GET /a HTTP/1.1\r\nHost: t\r\n\r\n\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "200 200", &["GET /a", "GET /b"]),
+    ("empty line behind a body", b"POST /a HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\nhi\r\n", "200", &["POST /a hi"]),
+    ("three empty lines between requests", b"GET /a HTTP/1.1\r\nHost: t\r\n\r\n\r\n\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: t\r\n\r\n", "200 400", &["GET /a"]),
     ("upgrade in HTTP/1.0", b"GET /a HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: t\r\n\r\n", "200", &["GET /a"]),
     ("expectation with the body at hand", b"POST /a HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi", "200", &["POST /a hi"]),
     ("expectation in capitals", b"POST /a HTTP/1.1\r\nHost: t\r\nExpect: 100-CONTINUE\r\nContent-Length: 2\r\n\r\nhi", "200", &["POST /a hi"]),
@@ -311,6 +317,28 @@ pub const PIPELINES: &[Row] = &[
     ("expectation in HTTP/1.0 is not heard", b"POST /a HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi", "200", &["POST /a hi"]),
     ("expectation of a body beyond the limit", b"POST /a HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 65537\r\n\r\n", "413", &[]),
     ("unknown expectation", b"GET /a HTTP/1.1\r\nHost: t\r\nExpect: payment\r\n\r\n", "200|417", &["GET /a"]),
+];
+
+/// Refused by themselves: the request is whole and clear, so the connection goes on behind it.
+pub const REFUSED_ALONE: &[Row] = &[
+    ("dot segments", b"GET /a/../b HTTP/1.1\r\nHost: t\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "400 200", &["GET /b"]),
+    ("dot segment of one", b"GET /./b HTTP/1.1\r\nHost: t\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "400 200", &["GET /b"]),
+    ("dot segments at the end", b"GET /a/.. HTTP/1.1\r\nHost: t\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "400 200", &["GET /b"]),
+    ("dot segments encoded", b"GET /a/%2e%2E/b HTTP/1.1\r\nHost: t\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "400 200", &["GET /b"]),
+    ("dot segments half encoded", b"GET /a/.%2e/b HTTP/1.1\r\nHost: t\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "400 200", &["GET /b"]),
+    ("dot segments before an encoded slash", b"GET /a/..%2fb HTTP/1.1\r\nHost: t\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "400 200", &["GET /b"]),
+    ("dot segments between encoded slashes", b"GET /a%2f..%2Fb HTTP/1.1\r\nHost: t\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "400 200", &["GET /b"]),
+    ("dot segments with a parameter", b"GET /a/..;/b HTTP/1.1\r\nHost: t\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "400 200", &["GET /b"]),
+    ("dot segments with a value", b"GET /a/..;x=y/b HTTP/1.1\r\nHost: t\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "400 200", &["GET /b"]),
+    ("dot segments before a backslash", b"GET /a/..\\b HTTP/1.1\r\nHost: t\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "400 200", &["GET /b"]),
+    ("dot segments between backslashes", b"GET /a\\..\\b HTTP/1.1\r\nHost: t\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "400 200", &["GET /b"]),
+    ("dot segments between encoded backslashes", b"GET /a%5c..%5Cb HTTP/1.1\r\nHost: t\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "400 200", &["GET /b"]),
+    ("dot segments with a body", b"POST /a/../b HTTP/1.1\r\nHost: t\r\nContent-Length: 37\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: t\r\n\r\nxxGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "400 200", &["GET /b"]),
+    ("dot segments in absolute form", b"GET http://t/a/../b HTTP/1.1\r\nHost: t\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "400 200", &["GET /b"]),
+    ("TRACE", b"TRACE /a HTTP/1.1\r\nHost: t\r\n\r\nGET /b HTTP/1.1\r\nHost: t\r\n\r\n", "405 200", &["GET /b"]),
+    ("TRACE in lower case is another method", b"trace /a HTTP/1.1\r\nHost: t\r\n\r\n", "200", &["trace /a"]),
+    ("dots in a query", b"GET /a?b=/../c HTTP/1.1\r\nHost: t\r\n\r\n", "200", &["GET /a?b=/../c"]),
+    ("dots behind a parameter", b"GET /a;../b HTTP/1.1\r\nHost: t\r\n\r\n", "200", &["GET /a;../b"]),
 ];
 
 /// The head in front of every row of [`CHUNKS`].
