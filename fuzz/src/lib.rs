@@ -36,7 +36,8 @@ pub fn redaction(data: &[u8]) {
     let mut words = Vec::new();
     redact::text(&free, &mut words);
     assert!(!has(&words, PLANTED), "{}", free.escape_ascii());
-    let once = clean_uri(data);
+    // Of a target with a path alone: what is hidden elsewhere may look like a scheme the second time.
+    let once = clean_uri(&[b"/a", data].concat());
     assert_eq!(clean_uri(&once), once, "{}", data.escape_ascii());
 }
 
