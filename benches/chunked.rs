@@ -1,6 +1,11 @@
 //! Speed of taking chunked framing off, in place: small chunks as token streams send them, large ones as files.
+//!
+//! Goal: bytes per second of `BodyDecoder` over a full large buffer, by the size of the chunks.
+//!
+//! Non-goal: trailers, bodies cut across reads, system calls.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ringway::h1::body::{BODY_END, CHUNK_END, CHUNK_HEAD_BYTES_MAX};
@@ -36,5 +41,9 @@ fn chunked(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, chunked);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
+    targets = chunked
+}
 criterion_main!(benches);

@@ -1,8 +1,12 @@
 //! Speed of reading request heads: ours (known fields numbered, head copied) against httparse (neither).
 //!
-//! `cargo bench --bench head_parse -- --warm-up-time 1 --measurement-time 2`
+//! Goal: the ratio to httparse on five heads of real clients, both reading a whole head from a warm buffer. Ours does
+//! more with it: each known field gets its number, and the head is copied to where the exchange keeps it.
+//!
+//! Non-goal: heads that come in pieces, refused heads, framing and target checks (`h1::framing`).
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ringway::h1::{HeadLimits, RequestParser};
@@ -35,5 +39,9 @@ fn head_parse(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, head_parse);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(1));
+    targets = head_parse
+}
 criterion_main!(benches);

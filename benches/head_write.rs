@@ -1,64 +1,160 @@
-//! Speed of writing a response head from a read one: status line, the fields that pass, the few that are set.
+//! Speed of writing heads anew on their way through, from parsed ones, into a warm buffer.
+//!
+//! Goal: the cost of `proxy::headers` per head, for five requests and five responses as they occur, and of one request
+//! with everything a route can ask for (rewrite, edits, a trusted peer). The throughput is of bytes written.
+//!
+//! Non-goal: reading (`head_parse`), system calls, a cold cache.
 
 use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ringway::h1::{HeadLimits, parse_response};
-use ringway::http::{FieldId, ResponseHead};
+use ringway::h1::{HeadLimits, Parsed, RequestParser, parse_response, request_framing, response_framing};
+use ringway::http::{RequestHead, ResponseHead, Version};
+use ringway::log::CoreLog;
+use ringway::proxy::exchange::RequestId;
+use ringway::proxy::headers::{RequestParts, ResponseParts, write_request, write_response};
+use ringway::proxy::route::{Edits, Rewrite, Route};
+use ringway::proxy::service::Service;
+use ringway::proxy::{Core, Peer};
+use ringway::stats::CoreStats;
 
-const RESPONSE: &str = "HTTP/1.1 200 OK\r\n\
-Date: Mon, 23 Nov 2026 10:00:00 GMT\r\n\
-Content-Type: application/json\r\n\
-Content-Length: 1024\r\n\
-Connection: keep-alive\r\n\
-openai-organization: org-0123456789\r\n\
-openai-processing-ms: 512\r\n\
-openai-version: 2020-10-01\r\n\
-x-ratelimit-limit-requests: 10000\r\n\
-x-ratelimit-remaining-requests: 9999\r\n\
-x-request-id: req_0123456789abcdef0123456789abcdef\r\n\
-Server: upstream\r\n\r\n";
+mod heads;
+#[path = "heads/responses.rs"]
+mod responses;
 
-fn head_write(criterion: &mut Criterion) {
-    let limits = HeadLimits::default();
+fn request_head(text: &str) -> RequestHead {
+    let mut head = RequestHead::default();
+    let verdict = RequestParser::default().parse(text.as_bytes(), &HeadLimits::default(), &mut head);
+    assert_eq!(verdict, Ok(Parsed::Complete { head_bytes: text.len() }));
+    head
+}
+
+fn response_head(text: &str) -> ResponseHead {
     let mut head = ResponseHead::default();
-    let verdict = parse_response(RESPONSE.as_bytes(), &limits, &mut head);
-    assert!(matches!(verdict, Ok(ringway::h1::Parsed::Complete { .. })));
-    let mut group = criterion.benchmark_group("response head");
-    group.throughput(Throughput::Bytes(RESPONSE.len() as u64));
-    group.bench_function("parse", |bencher| {
-        let mut head = ResponseHead::default();
-        bencher.iter(|| black_box(parse_response(black_box(RESPONSE.as_bytes()), &limits, &mut head)));
-    });
-    group.bench_function("write", |bencher| {
-        let mut out = Vec::with_capacity(4096);
-        bencher.iter(|| {
-            out.clear();
-            write_head(black_box(&head), &mut out);
-            black_box(out.len())
+    let verdict = parse_response(text.as_bytes(), &HeadLimits::default(), &mut head);
+    assert_eq!(verdict, Ok(Parsed::Complete { head_bytes: text.len() }));
+    head
+}
+
+fn route() -> Route {
+    Route {
+        name: "llm".into(),
+        upstream: 0,
+        rewrite: None,
+        request: Edits::default(),
+        response: Edits::default(),
+        body_bytes_max: 1 << 20,
+        connect_ms: 3_000,
+        read_ms: 30_000,
+    }
+}
+
+/// A route that asks for everything: rewrite, a key of its own, a field more, one less.
+fn edited_route() -> Route {
+    let pair = |name: &str, value: &str| (name.into(), value.into());
+    Route {
+        rewrite: Some(Rewrite { strip: "/v1".into(), replace: "/api/v1".into() }),
+        request: Edits {
+            set: vec![pair("Authorization", "Bearer sk-of-the-gateway-0123456789abcdef")],
+            add: vec![pair("X-Team", "search")],
+            remove: vec!["x-stainless-os".into()],
+        },
+        ..route()
+    }
+}
+
+fn service() -> Service {
+    Service { via: "ringway".into(), ..Service::default() }
+}
+
+fn request_parts<'a>(
+    (service, route): (&'a Service, &'a Route),
+    head: &'a RequestHead,
+    peer: &'a Peer,
+    request_id: &'a RequestId,
+) -> RequestParts<'a> {
+    let framing = request_framing(head).expect("a framing, because the head is well formed");
+    RequestParts {
+        service,
+        route,
+        head,
+        peer,
+        trusted: false,
+        request_id,
+        host: b"api.upstream.example",
+        body: framing.body,
+        forward_expect: false,
+        upgrade: framing.upgrade,
+    }
+}
+
+fn requests(criterion: &mut Criterion) {
+    let (service, plain, edited) = (service(), route(), edited_route());
+    let core = Core::new(0, Arc::new(Service::default()), CoreStats::new(), CoreLog::disabled());
+    let address = "192.0.2.7:41234".parse().expect("an address");
+    let peer = Peer { address, socket: address, tls: true };
+    let request_id = RequestId::of(&RequestHead::default(), false, &core);
+    let mut run = |name: &str, parts: &RequestParts<'_>| {
+        let mut out = Vec::with_capacity(8 * 1024);
+        write_request(&mut out, parts);
+        let mut group = criterion.benchmark_group("write request");
+        group.throughput(Throughput::Bytes(out.len() as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                write_request(&mut out, black_box(parts));
+                black_box(out.as_slice()).len()
+            });
         });
-    });
+        group.finish();
+    };
+    for (name, text) in heads::REQUESTS {
+        let head = request_head(text);
+        run(name, &request_parts((&service, &plain), &head, &peer, &request_id));
+        if name == "SDK POST" {
+            let parts = request_parts((&service, &edited), &head, &peer, &request_id);
+            run("SDK POST, edited", &RequestParts { trusted: true, ..parts });
+        }
+    }
+}
+
+fn responses(criterion: &mut Criterion) {
+    let core = Core::new(0, Arc::new(Service::default()), CoreStats::new(), CoreLog::disabled());
+    let (edits, request_id) = (Edits::default(), RequestId::of(&RequestHead::default(), false, &core));
+    let mut group = criterion.benchmark_group("write response");
+    for (name, text) in responses::RESPONSES {
+        let head = response_head(text);
+        let parts = ResponseParts {
+            head: &head,
+            edits: &edits,
+            via: b"ringway",
+            request_id: &request_id,
+            body: response_framing(&head, false).expect("a framing, because the head is well formed").body,
+            bodiless: false,
+            client_version: Version::Http11,
+            keep_alive: true,
+            upgrade: false,
+            date: core.date(),
+        };
+        let mut out = Vec::with_capacity(8 * 1024);
+        write_response(&mut out, &parts);
+        group.throughput(Throughput::Bytes(out.len() as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                write_response(&mut out, black_box(&parts));
+                black_box(out.as_slice()).len()
+            });
+        });
+    }
     group.finish();
 }
 
-/// The shape of the real writer: status line, fields without those of the hop, two that the gateway sets.
-fn write_head(head: &ResponseHead, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(itoa::Buffer::new().format(head.status).as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(head.reason());
-    out.extend_from_slice(b"\r\n");
-    for field in head.fields() {
-        if matches!(field.id, FieldId::Connection | FieldId::KeepAlive | FieldId::TransferEncoding | FieldId::Upgrade) {
-            continue;
-        }
-        out.extend_from_slice(field.name);
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(field.value);
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(b"Via: 1.1 ringway\r\n\r\n");
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
+    targets = requests, responses
 }
-
-criterion_group!(benches, head_write);
 criterion_main!(benches);

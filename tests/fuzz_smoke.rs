@@ -2,7 +2,12 @@
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use ringway::control::config::fuzz_config;
+use ringway::front::proxy_protocol;
 use ringway::h1::fuzz;
+
+#[path = "../fuzz/src/lib.rs"]
+mod properties;
 
 /// Pieces that make heads: right ones, and those at the borders of what is right.
 const HEAD_PIECES: &[&str] = &[
@@ -84,6 +89,119 @@ const CHUNK_PIECES: &[&str] = &[
     "GET / HTTP/1.1\r\n",
 ];
 
+/// Pieces that make targets, referers and paths.
+const TARGET_PIECES: &[&str] = &[
+    "/",
+    "//",
+    "?",
+    "&",
+    "=",
+    ";",
+    "#",
+    "@",
+    ":",
+    "\\",
+    "\"",
+    "%",
+    "%2",
+    "%2e",
+    "%2F",
+    "%5c",
+    "%252e",
+    "%00",
+    ".",
+    "..",
+    "...",
+    "a",
+    "v1",
+    "key",
+    "token=",
+    "https://",
+    "user:pw@",
+    "[::1]",
+    "Bearer",
+    "sk-0123456789abcdef",
+    "eyJ0",
+    " ",
+    "\r\n",
+    "\u{e9}",
+    "\u{7f}",
+    "+",
+    ",",
+];
+
+/// Pieces of configurations besides those that are right: the lines of the examples.
+const CONFIG_PIECES: &[&str] = &[
+    "[server]\n",
+    "[[listener]]\n",
+    "[[upstream]]\n",
+    "[[route]]\n",
+    "[route.request]\n",
+    "nonsense = 1\n",
+    "name = \"a\"\n",
+    "name = \"\"\n",
+    "path = \"/a/../b\"\n",
+    "exact = \"/v1\"\n",
+    "strip_prefix = \"/v1\"\n",
+    "replace_prefix = \"//\"\n",
+    "address = \"127.0.0.1:70000\"\n",
+    "cores = \"3-1\"\n",
+    "idle_timeout = \"99999999999999999999d\"\n",
+    "body_max = \"-1KiB\"\n",
+    "set = { Host = \"\\r\" }\n",
+    "remove = [\"Via\", \"via\"]\n",
+    "= \n",
+    "\"\"\"",
+    "[",
+    "{",
+    "\u{feff}",
+];
+
+/// Pieces that make PROXY headers.
+const PROXY_PIECES: &[&str] = &[
+    "PROXY ",
+    "TCP4 ",
+    "TCP6 ",
+    "UNKNOWN",
+    "192.0.2.1 ",
+    "2001:db8::1 ",
+    "443 ",
+    "443",
+    "70000 ",
+    "+1 ",
+    "\r\n",
+    "\n",
+    " ",
+    "PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n",
+    "PROXY TCP6 2001:db8::1 2001:db8::2 1 2\r\n",
+    "\x21\x11",
+    "\x21\x21",
+    "\x20\x00",
+    "0123456789ab",
+    "0123456789abcdef0123456789abcdef0123",
+];
+
+/// Lines of the examples, in order, some left out and some bad ones put between.
+fn config() -> impl Strategy<Value = Vec<u8>> {
+    let examples = [
+        include_str!("../examples/full.toml"),
+        include_str!("../examples/llm.toml"),
+        include_str!("../examples/tls.toml"),
+    ];
+    let edits = prop::collection::vec((any::<Index>(), prop::option::of(select(CONFIG_PIECES))), 0..6);
+    (select(examples.to_vec()), edits).prop_map(|(example, edits)| {
+        let mut lines: Vec<&str> = example.split_inclusive('\n').collect();
+        for (at, piece) in edits {
+            let at = at.index(lines.len());
+            match piece {
+                Some(piece) => lines.insert(at, piece),
+                None => drop(lines.remove(at)),
+            }
+        }
+        lines.concat().into_bytes()
+    })
+}
+
 /// Pieces in any order, some bytes of them replaced, the end cut off now and then.
 fn bytes_of(pieces: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let parts = prop::collection::vec(select(pieces), 0..14);
@@ -135,5 +253,33 @@ proptest! {
         fuzz::request_head(&bytes);
         fuzz::response_head(&bytes);
         fuzz::chunked(&bytes);
+        fuzz_config(&bytes);
+        properties::redaction(&bytes);
+        properties::path(&bytes);
+    }
+
+    #[test]
+    fn configurations_are_read_without_a_panic(bytes in prop_oneof![config(), bytes_of(CONFIG_PIECES)]) {
+        fuzz_config(&bytes);
+    }
+
+    #[test]
+    fn proxy_headers_name_whom_they_say(bytes in bytes_of(PROXY_PIECES)) {
+        proxy_protocol::fuzz(&bytes);
+    }
+
+    #[test]
+    fn secrets_of_targets_are_hidden(bytes in bytes_of(TARGET_PIECES)) {
+        properties::redaction(&bytes);
+    }
+
+    #[test]
+    fn access_lines_are_whole_and_without_secrets(bytes in bytes_of(TARGET_PIECES)) {
+        properties::access_line(&bytes);
+    }
+
+    #[test]
+    fn paths_have_one_slash_in_front_and_no_dots(bytes in bytes_of(TARGET_PIECES)) {
+        properties::path(&bytes);
     }
 }

@@ -117,6 +117,26 @@ fn parse_v2(command: u8, family: u8, rest: &[u8]) -> Option<Option<SocketAddr>> 
     }
 }
 
+/// Entry of the fuzzers: any bytes as a line of version 1, and as command, family and rest of version 2.
+#[doc(hidden)]
+pub fn fuzz(data: &[u8]) {
+    if let Some(named) = parse_v1(data) {
+        assert!(data.starts_with(b"PROXY ") && data.ends_with(b"\r\n"));
+        let text = String::from_utf8_lossy(data);
+        assert_eq!(named.is_none(), text.starts_with("PROXY UNKNOWN"));
+        assert_eq!(
+            named.map(|n| n.ip()),
+            text.split(' ').nth(2).filter(|_| named.is_some()).and_then(|w| w.parse().ok())
+        );
+    }
+    if let [command, family, rest @ ..] = data {
+        let named = parse_v2(*command, *family, rest);
+        let bytes = if *family == 0x11 { 12 } else { 36 };
+        let may_name = *command == 0x21 && matches!(family, 0x11 | 0x21) && rest.len() >= bytes;
+        assert_eq!(named.flatten().is_some(), may_name);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
