@@ -83,14 +83,19 @@ fn parse_v1(line: &[u8]) -> Option<Option<SocketAddr>> {
         return Some(None);
     }
     let (source, destination): (IpAddr, IpAddr) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    let (port, other_port): (u16, u16) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    let _ = other_port;
+    let (port, _) = (plain_port(words.next()?)?, plain_port(words.next()?)?);
     let agrees = match family {
         "TCP4" => source.is_ipv4() && destination.is_ipv4(),
         "TCP6" => source.is_ipv6() && destination.is_ipv6(),
         _ => false,
     };
     (agrees && words.next().is_none()).then_some(Some(SocketAddr::new(source, port)))
+}
+
+/// A port in plain decimals: no sign, no leading zero.
+fn plain_port(text: &str) -> Option<u16> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    text.parse().ok().filter(|_| plain)
 }
 
 fn parse_v2(command: u8, family: u8, rest: &[u8]) -> Option<Option<SocketAddr>> {
@@ -153,6 +158,8 @@ mod tests {
             "PROXY TCP4 2001:db8::1 198.51.100.1 1 2\r\n",
             "PROXY TCP4 192.0.2.1 198.51.100.1 70000 443\r\n",
             "PROXY TCP4 192.0.2.1 198.51.100.1 1 2 3\r\n",
+            "PROXY TCP4 192.0.2.1 198.51.100.1 +1 2\r\n",
+            "PROXY TCP4 192.0.2.1 198.51.100.1 01 2\r\n",
             "PROXY TCP5 192.0.2.1 198.51.100.1 1 2\r\n",
             "GET / HTTP/1.1\r\n",
         ] {

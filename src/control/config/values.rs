@@ -202,6 +202,9 @@ pub(super) fn path(text: &str) -> Result<String, Fault> {
     if !text.starts_with('/') {
         return bad("does not begin with /", "write a path such as /v1");
     }
+    if text.starts_with("//") {
+        return bad("begins with two slashes", "write one: two would make it look like a host name");
+    }
     if text.contains(['?', '#']) {
         return bad("has a query or fragment", "routes look at the path alone");
     }
