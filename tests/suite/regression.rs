@@ -1,12 +1,16 @@
 //! One test per bug that was found elsewhere than in this suite. The doc of each says what must hold and what broke.
 //!
 //! Here: what concerns bytes and connections as such. The files beside this one: whose bytes are whose (`framing`), what
-//! heads carry (`fields`), how long anybody waits (`patience`), how connections end (`endings`).
+//! heads carry (`fields`), how long anybody waits (`patience`), who waits for whom (`turns`), how connections end
+//! (`endings`) and the process (`departure`), and what is changed and told while it runs (`upkeep`).
 
+mod departure;
 mod endings;
 mod fields;
 mod framing;
 mod patience;
+mod turns;
+mod upkeep;
 
 use std::time::Duration;
 
@@ -45,6 +49,13 @@ fn secure(authority: &Authority, dir: &tempfile::TempDir) -> (String, std::sync:
     let (cert, key) = authority.pair(&["t.test"]).write(dir.path(), "t");
     let lines = format!("[[listener.tls]]\ncert = {:?}\nkey = {:?}\n", text(&cert), text(&key));
     (lines, std::sync::Arc::new(authority.client()))
+}
+
+/// Lets this process have as many descriptors as it may.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("the soft limit may be raised");
 }
 
 /// Bytes that come after a pause are not lost: on this runtime a read that is dropped by a timer takes its bytes along.

@@ -42,6 +42,13 @@ impl Lines {
         lines
     }
 
+    /// Those of a stream that nobody reads.
+    fn none() -> Self {
+        let lines = Self::default();
+        lines.0.0.lock().expect("no panic while collecting").ended = true;
+        lines
+    }
+
     /// Lines so far.
     pub fn all(&self) -> Vec<String> {
         self.0.0.lock().expect("no panic while collecting").lines.clone()
@@ -149,10 +156,10 @@ pub fn run(args: &[&str]) -> Failed {
     Failed { code: status.code(), out: out.whole(), err: err.whole() }
 }
 
+/// Collects what the child writes to pipes; a stream that a test has put elsewhere has no lines.
 fn collect(child: &mut Child) -> (Lines, Lines) {
-    let out = child.stdout.take().expect("stdout is a pipe");
-    let err = child.stderr.take().expect("stderr is a pipe");
-    (Lines::collect(out), Lines::collect(err))
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    (out.map_or_else(Lines::none, Lines::collect), err.map_or_else(Lines::none, Lines::collect))
 }
 
 /// Waits for the end of a child; kills it when the time is over.
@@ -240,6 +247,24 @@ impl Gateway {
             return Err(Failed { code, out: out.whole(), err: err.whole() });
         };
         Ok(Self { child, dir, ready: Ready::parse(&line), out, err })
+    }
+
+    /// The same for a command whose `ready` line cannot be read: until this address, known beforehand, is listened on.
+    #[track_caller]
+    pub fn spawn_unseen(dir: TempDir, mut command: Command, address: SocketAddr) -> Self {
+        let mut child = command.current_dir(dir.path()).spawn().expect("the executable starts");
+        let (out, err) = collect(&mut child);
+        let ready = Ready { listen: vec![address], ..Ready::default() };
+        let gateway = Self { child, dir, ready, out, err };
+        eventually("the gateway listens", || TcpStream::connect(address).is_ok());
+        gateway
+    }
+
+    /// SIGSTOP; returns when the process has stopped.
+    #[track_caller]
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        eventually("the process has stopped", || self.state().contains('T'));
     }
 
     /// The address of the first listener.

@@ -251,3 +251,21 @@ fn fail_downstream(gateway: &Gateway, origin: &Origin) {
         staying.wait_gone();
     }
 }
+
+/// Two upstreams with one address keep their own bounds on idle connections. (They shared a pool, and its bounds.)
+#[test]
+fn upstreams_with_one_address_have_pools_of_their_own() {
+    let origin = Origin::new().serve(|request| ok(request.brief()));
+    let kept = format!(
+        "[[upstream]]\nname = \"kept\"\nendpoints = [{:?}]\npool = 10\n\
+         [[route]]\nname = \"kept\"\npath = \"/kept\"\nupstream = \"kept\"",
+        origin.url()
+    );
+    let gateway = Config::to(&origin).path("path = \"/once\"").upstream("pool = 0").more(&kept).start();
+    for _ in 0..4 {
+        assert_eq!(gateway.get("/once").text(), "GET /once");
+        assert_eq!(gateway.get("/kept").text(), "GET /kept");
+    }
+    assert_eq!(origin.connections(), 4 + 1);
+    eventually("only the kept one is open", || origin.open() == 1);
+}

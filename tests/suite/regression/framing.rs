@@ -253,3 +253,78 @@ fn an_empty_line_behind_a_request_is_nothing() {
     client.send("\r\n");
     client.expect_closed();
 }
+
+/// `100 Continue` comes before the head of the answer or not at all: never in it, in the body, or behind. (It waited for
+/// room, or for the origin's word, and came in the middle of an answer that had begun.)
+#[test]
+fn a_100_never_follows_the_head() {
+    for expect in ["answer", "forward"] {
+        let origin = Origin::new();
+        let config = Config::to(&origin).path("path = \"/e\"").limits("body = \"1KiB\"");
+        let gateway = config.server(&format!("expect = \"{expect}\"")).start();
+        for path in ["/e/slow", "/e/large", "/none"] {
+            let mut client = gateway.client();
+            let length = if path == "/e/large" { 5_000 } else { 5 };
+            client.send(format!(
+                "POST {path} HTTP/1.1\r\nhost: t\r\nexpect: 100-continue\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+            ));
+            if path == "/e/slow" {
+                let mut peer = origin.accept();
+                peer.read_request_head();
+                peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab");
+                // Longer than a forwarded expectation holds the body back.
+                origin::pace(1_300);
+                peer.send("cd");
+            }
+            let (bytes, end) = client.rest();
+            let text = String::from_utf8_lossy(&bytes);
+            assert_eq!(end, End::Closed, "{text}");
+            let last_head = text.rfind("HTTP/1.1 ").expect("an answer");
+            assert!(!text[last_head..].starts_with("HTTP/1.1 1"), "{expect} {path}: {text}");
+            assert!(text[..last_head].matches("HTTP/1.1 ").count() <= 1, "{expect} {path}: {text}");
+        }
+    }
+}
+
+/// An invitation for which the client's buffer has no room does not come in the middle of the answer.
+#[test]
+fn a_100_without_room_is_left_out() {
+    let origin = Origin::new();
+    let gateway = Config::to(&origin).start();
+    let mut client = gateway.client();
+    rustix::net::sockopt::set_socket_recv_buffer_size(client.tcp(), 16 * 1024).expect("SO_RCVBUF");
+    let body = vec![b'x'; 8_000_000];
+    client.send(get("/big"));
+    let (mut first, _) = origin.accept_request();
+    client.send("POST /e HTTP/1.1\r\nhost: t\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n");
+    let sender = std::thread::spawn({
+        let answer = ok(&body);
+        move || {
+            first.send(answer);
+            first
+        }
+    });
+    assert_eq!(client.read_response_head().status, 200);
+    let mut got = 0;
+    // Little by little, so that no more room comes free than the first answer needs.
+    while gateway.metric("ringway_responses_total", &[]) < 1.0 {
+        got += client.take(20_000).expect("the first answer").len();
+    }
+    let first = sender.join().expect("the first answer is sent");
+    let mut second = if origin::readable_either(first.tcp(), &origin) { first } else { origin.accept() };
+    second.read_request_head();
+    let sender = std::thread::spawn({
+        let (answer, mut tcp) = (ok(vec![b'y'; 8_000_000]), second.tcp().try_clone().expect("a second handle"));
+        move || std::io::Write::write_all(&mut tcp, &answer)
+    });
+    client.send("hello");
+    second.expect_bytes("hello");
+    assert_eq!(client.take(body.len() - got).map(|rest| rest.iter().all(|b| *b == b'x')), Ok(true));
+    let mut response = client.read_response();
+    if response.status == 100 {
+        response = client.read_response();
+    }
+    sender.join().expect("no panic").expect("the second answer is sent");
+    assert_eq!(response.status, 200);
+    assert!(response.body.bytes.len() == 8_000_000 && response.body.bytes.iter().all(|b| *b == b'y'));
+}

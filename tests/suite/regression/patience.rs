@@ -92,9 +92,7 @@ fn a_client_that_leaves_ends_the_connecting() {
 /// Hundreds of silent connections on a TLS listener keep no honest handshake out. (Each took a place among the handshakes.)
 #[test]
 fn silent_connections_keep_no_handshake_out() {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
-    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).expect("the soft limit may be raised");
+    raise_descriptors();
     let origin = Origin::new().serve(|_| ok("x"));
     let (authority, dir) = (Authority::new(), tempfile::TempDir::new().expect("a scratch folder"));
     let (lines, trusting) = secure(&authority, &dir);
@@ -131,4 +129,63 @@ fn a_tunnel_that_lost_one_side_ends() {
         assert!((350..2_000).contains(&took), "{took} ms, client leaves: {client_leaves}");
         eventually("the staying side notices when it sends", || staying.try_send(b"x").is_err());
     }
+}
+
+/// What is left of a tunnel lives on as long as it has something to say, beyond the time to send. (It was cut then.)
+#[test]
+fn a_half_closed_tunnel_lives_while_lines_come() {
+    let origin = Origin::new();
+    let gateway = Config::to(&origin).listener("send_timeout = \"400ms\"").start();
+    for client_leaves in [true, false] {
+        let (client, peer) = tunnel(&gateway, &origin);
+        let (mut leaving, mut staying) = if client_leaves { (client, peer) } else { (peer, client) };
+        leaving.shutdown_write();
+        assert_eq!(staying.fill(), Err(End::Closed));
+        for line in 0..12 {
+            let line = format!("line {line}\n");
+            staying.send(&line);
+            leaving.expect_bytes(&line);
+            origin::pace(100);
+        }
+        assert_eq!(gateway.metric("ringway_tunnels_open", &[]), 1.0, "client leaves: {client_leaves}");
+        let silent = now_ms();
+        eventually("the silent tunnel ends", || gateway.metric("ringway_tunnels_open", &[]) == 0.0);
+        let took = now_ms() - silent;
+        assert!(took < 1_500, "{took} ms, client leaves: {client_leaves}");
+    }
+}
+
+/// An answer whose head comes byte by byte is answered, however many looks at the client, and sweeps, pass meanwhile.
+#[test]
+fn a_slow_head_of_an_answer_is_waited_for() {
+    let origin = Origin::new();
+    let gateway = Config::to(&origin).upstream("read_timeout = \"3s\"").start();
+    let mut client = gateway.client();
+    for request in [get("/slow"), post("/slow", "body")] {
+        client.send(request);
+        let (mut peer, _) = origin.accept_request();
+        for byte in b"HTTP/1.1 200 OK\r\nX-Slow: yes\r\nContent-Length: 4\r\nConnection: close\r\n\r\nslow" {
+            peer.send([*byte]);
+            origin::pace(8);
+        }
+        let response = client.read_response();
+        assert_eq!((response.status, response.text().as_str()), (200, "slow"));
+        assert_eq!(response.field("x-slow"), Some("yes"));
+    }
+}
+
+/// The time to read an answer is that of a silence: a head that comes slower as a whole, but never stops, is answered.
+#[test]
+#[ignore = "not mended: the head as a whole has the time to read; configuration.md says the longest silence"]
+fn a_head_may_take_longer_than_a_silence() {
+    let origin = Origin::new();
+    let gateway = Config::to(&origin).upstream("read_timeout = \"500ms\"").start();
+    let mut client = gateway.client();
+    client.send(get("/slow"));
+    let (mut peer, _) = origin.accept_request();
+    for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nX-More: yes\r\n\r\nslow" {
+        peer.send([*byte]);
+        origin::pace(14);
+    }
+    assert_eq!(client.read_response().text(), "slow");
 }
