@@ -3,6 +3,7 @@
 mod args;
 mod gateway;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -14,6 +15,13 @@ use ringway::control::source::{Origin, Source};
 use ringway::control::{demo, limits, mock_llm};
 use ringway::plan::AccessLog;
 use tokio::sync::Notify;
+
+/// Writes a line to stdout. Where stdout is closed nobody waits for it.
+macro_rules! say {
+    ($($text:tt)*) => {
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    };
+}
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -65,7 +73,7 @@ fn check(command: &CheckCommand) -> Result<(), String> {
     for warning in warnings {
         eprintln!("warning: {warning}");
     }
-    println!("ok: {}", command.config.display());
+    say!("ok: {}", command.config.display());
     Ok(())
 }
 
@@ -82,7 +90,7 @@ fn mock(command: MockCommand) -> Result<(), String> {
             .await
             .map_err(|e| format!("mock-llm cannot listen on {}: {e}; choose another --listen", command.listen))?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
-        println!("ready listen=http://{address}");
+        say!("ready listen=http://{address}");
         let stop = stop_signal();
         mock_llm::serve(listener, command.options, stop).await.map_err(|e| format!("mock-llm: {e}"))
     })
@@ -107,7 +115,7 @@ fn show(command: DemoCommand) -> Result<(), String> {
     let mock_url = format!("http://{}", listener.local_addr().map_err(|e| e.to_string())?);
     let stop = Arc::new(Notify::new());
     let mock = std::thread::spawn(move || serve_mock(listener));
-    println!("mock-llm  {mock_url}");
+    say!("mock-llm  {mock_url}");
     let local = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let arguments = ProxyArguments {
         to: mock_url,
@@ -142,7 +150,7 @@ fn call(url: &str, stop: &Notify, keep_serving: bool) -> Result<(), String> {
     let outcome = control_runtime()
         .and_then(|runtime| runtime.block_on(demo::run(url, &mut std::io::stdout())).map_err(|e| e.to_string()));
     if keep_serving && outcome.is_ok() {
-        println!("serving on at {url} until Ctrl-C");
+        say!("serving on at {url} until Ctrl-C");
     } else {
         stop.notify_one();
     }

@@ -50,6 +50,8 @@ pub async fn deliver(
 
 /// Sends a failure's response, unless nobody is there to get it.
 async fn fail(core: &Core, client: &mut Client<'_>, exchange: &mut Exchange, failure: Failure) -> Next {
+    // At the drain's deadline every wait ends: whatever it was for, the drain is the reason.
+    let failure = if client.timer.is_over() { Reason::Draining.into() } else { failure };
     exchange.failure = Some(failure);
     exchange.status = failure.answer().status;
     if failure.is_silent() {
@@ -242,7 +244,7 @@ async fn copy(
         };
         match outcome {
             // The upstream has a right to be silent as long as it is still being asked.
-            Err(TransferError::Source(ReadError::Expired)) if was_going => {}
+            Err(TransferError::Source(ReadError::Expired)) if was_going && !client.timer.is_over() => {}
             outcome => break outcome,
         }
     };

@@ -15,11 +15,10 @@ use crate::base::clock;
 use crate::bounds;
 use crate::h1::{self, BodyLength, Reject, ResponseFraming};
 use crate::http::{Method, ResponseHead};
-use crate::net::{Until, Wait};
 use crate::stats::{Counter, Reason};
 use crate::upstream::UpstreamOptions;
 use crate::upstream::balance::{Address, Target};
-use crate::upstream::client::{self, Connection, Means, UpstreamError};
+use crate::upstream::client::{self, Connection, Means, Silence, UpstreamError};
 use crate::upstream::retry::may_send_again;
 
 /// How an exchange goes on after fetching.
@@ -173,7 +172,7 @@ impl<'a> Ask<'a> {
             let was_going = upload.is_going();
             match drive(&mut upload, self.final_head(&mut connection, &downstream)).await? {
                 // The upstream has a right to be silent as long as it is still being asked.
-                Err(UpstreamError::ReadExpired) if was_going => {}
+                Err(UpstreamError::ReadExpired) if was_going && !downstream.timer.is_over() => {}
                 Err(error) => {
                     // The body is (partly) gone: whatever the rule says, there is nothing to send again.
                     return Err(Stop::Failure(Failure::from(&error)));
@@ -220,11 +219,10 @@ impl<'a> Ask<'a> {
         client: &Downstream<'_>,
     ) -> Result<ResponseHead, UpstreamError> {
         let mut head = self.core.take_response_head();
+        let silence = Silence { timer: client.timer, most_ms: self.route.read_ms, client: client.stream };
         for _ in 0..bounds::INTERIM_MAX {
-            let deadline_ms = clock::now_ms() + self.route.read_ms;
-            let wait = Wait { timer: client.timer, deadline_ms, until: Until::Gone(client.stream) };
             let limits = &self.service.shared.limits;
-            connection.receive_head(&mut head, limits, &self.core.buffers, wait).await?;
+            connection.receive_head(&mut head, limits, &self.core.buffers, silence).await?;
             match head.status {
                 101 if client.upgrade => return Ok(head),
                 101 => return Err(UpstreamError::Malformed(Reject::BadStatus)),

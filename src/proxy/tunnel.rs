@@ -112,7 +112,7 @@ impl Way<'_> {
             match transfer(&mut source, &mut sink, &core.buffers).await {
                 // Silent here, but alive the other way.
                 Err(TransferError::Source(ReadError::Expired))
-                    if clock::now_ms() < traffic.last_ms.get() + bounds::TUNNEL_IDLE_MS => {}
+                    if !from.timer.is_over() && clock::now_ms() < traffic.last_ms.get() + bounds::TUNNEL_IDLE_MS => {}
                 Ok(()) => {
                     to.shutdown();
                     return Ended::Properly;

@@ -38,6 +38,21 @@ pub struct Means<'a> {
     pub client: &'a Stream,
 }
 
+/// How long an upstream may be silent, and on whose behalf it is asked.
+#[derive(Clone, Copy)]
+pub struct Silence<'a> {
+    pub timer: &'a Timer,
+    pub most_ms: u64,
+    pub client: &'a Stream,
+}
+
+impl<'a> Silence<'a> {
+    fn wait(self) -> Wait<'a> {
+        let deadline_ms = clock::now_ms().saturating_add(self.most_ms);
+        Wait { timer: self.timer, deadline_ms, until: Until::Gone(self.client) }
+    }
+}
+
 /// Why an upstream gave no answer.
 #[derive(Debug)]
 pub enum UpstreamError {
@@ -155,7 +170,7 @@ impl Connection {
         head: &mut ResponseHead,
         limits: &HeadLimits,
         buffers: &BufferPool,
-        wait: Wait<'_>,
+        silence: Silence<'_>,
     ) -> Result<(), UpstreamError> {
         let mut seen = 0;
         loop {
@@ -172,7 +187,7 @@ impl Connection {
             }
             seen = self.input.unread().len();
             let begun = if self.heard { Progress::ResponseBegun } else { Progress::Sent };
-            match self.input.fill(&self.stream, buffers, wait).await {
+            match self.input.fill(&self.stream, buffers, silence.wait()).await {
                 Ok(Filled::Bytes) => self.heard = true,
                 Ok(Filled::End) | Err(ReadError::Io(_)) => return Err(UpstreamError::Closed(begun)),
                 Err(ReadError::Expired) => return Err(UpstreamError::ReadExpired),

@@ -176,7 +176,6 @@ fn a_slow_head_of_an_answer_is_waited_for() {
 
 /// The time to read an answer is that of a silence: a head that comes slower as a whole, but never stops, is answered.
 #[test]
-#[ignore = "not mended: the head as a whole has the time to read; configuration.md says the longest silence"]
 fn a_head_may_take_longer_than_a_silence() {
     let origin = Origin::new();
     let gateway = Config::to(&origin).upstream("read_timeout = \"500ms\"").start();
