@@ -11,7 +11,7 @@ use ringway::control::config::Keep;
 use ringway::control::limits;
 use ringway::control::listeners::Bound;
 use ringway::control::source::Source;
-use ringway::control::supervise::{Control, supervise};
+use ringway::control::supervise::{Control, Signals, supervise};
 use ringway::log::{AccessFormat, CoreLog, Level, LogLane, LogSink, LogWriter, event};
 use ringway::order::{self, Inbox, ListenerOrder, Outbox};
 use ringway::plan::{AccessLog, Cores, Plan};
@@ -22,6 +22,8 @@ use tokio::sync::{Notify, mpsc};
 
 /// A gateway that serves.
 pub struct Gateway {
+    runtime: tokio::runtime::Runtime,
+    signals: Signals,
     control: Control,
     workers: Vec<JoinHandle<()>>,
     log: Rc<LogWriter>,
@@ -49,6 +51,11 @@ impl Gateway {
     /// What could not be had, where, and what to do.
     pub fn start(source: Source, keep: Keep) -> Result<Self, String> {
         let loaded = source.load(&keep)?;
+        let runtime = super::control_runtime()?;
+        let signals = {
+            let _inside = runtime.enter();
+            Signals::new()?
+        };
         let start = &loaded.plan.start;
         let limits = limits::raise(start.connections_max);
         for warning in loaded.warnings.iter().chain(&limits.note) {
@@ -92,7 +99,7 @@ impl Gateway {
             stop: Arc::default(),
             ready_line,
         };
-        Ok(Self { control, workers, log, urls })
+        Ok(Self { runtime, signals, control, workers, log, urls })
     }
 
     /// The URL of the first listener.
@@ -106,8 +113,8 @@ impl Gateway {
     /// Why it ended in another way.
     pub fn supervise(mut self, stop: Arc<Notify>) -> Result<(), String> {
         self.control.stop = stop;
-        let runtime = super::control_runtime()?;
-        let outcome = runtime.block_on(supervise(self.control));
+        let runtime = self.runtime;
+        let outcome = runtime.block_on(supervise(self.control, self.signals));
         // Not by dropping it: that would wait for a name look-up in progress, however long the resolver takes.
         runtime.shutdown_background();
         if outcome.is_ok() {

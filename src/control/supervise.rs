@@ -40,7 +40,7 @@ pub struct Control {
     pub stop: Arc<Notify>,
     /// What control has to say: by way of the log writer, so that a reader of stderr that is stuck stops nothing else.
     pub events: CoreLog,
-    /// Printed once signals are heard.
+    /// Printed once everything runs.
     pub ready_line: String,
 }
 
@@ -50,7 +50,9 @@ const RESOLVE_TICKS: u64 = 30;
 /// How long after the drain deadline the cores may take to come home.
 const HOME_MS: u64 = 2_000;
 
-struct Signals {
+/// The signals that the gateway answers to. Made before anything is served, so that none of them ends the process in
+/// the meantime.
+pub struct Signals {
     hangup: Signal,
     interrupt: Signal,
     terminate: Signal,
@@ -58,7 +60,15 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    /// Listens to them from now on. Needs the control thread's runtime around it.
+    ///
+    /// # Errors
+    /// The system gives no more handlers.
+    pub fn new() -> Result<Self, String> {
+        Self::listen().map_err(|error| format!("signals cannot be received: {error}"))
+    }
+
+    fn listen() -> std::io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -72,8 +82,7 @@ impl Signals {
 ///
 /// # Errors
 /// Why the gateway ends in another way, as the last line of the process.
-pub async fn supervise(mut control: Control) -> Result<(), String> {
-    let mut signals = Signals::new().map_err(|e| format!("signals cannot be received: {e}"))?;
+pub async fn supervise(mut control: Control, mut signals: Signals) -> Result<(), String> {
     let (shutdown, shutdown_seen) = watch::channel(false);
     let admin = control.start_admin(shutdown_seen)?;
     let mut ticks = interval(WATCH_PERIOD);
