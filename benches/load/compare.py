@@ -3,7 +3,8 @@
 
 The proxy under test runs one worker on core 0; the load generator (wrk) and the origin (nginx, a static file) share
 core 1. Runs are interleaved (A B A B ...), the figure is (user + system time of the proxy's processes) / requests,
-the result is a ratio of medians. Needs on the PATH: nginx, wrk, taskset, openssl. Loopback only.
+the result is a ratio of medians. Both do the same work: nginx sets the forwarding fields, Via and the request id that
+ringway sets by itself. Needs on the PATH: nginx, wrk, taskset, openssl. Loopback only.
 
     cargo build --release && python3 benches/load/compare.py [--seconds 3] [--repeats 3] [row ...]
 """
@@ -94,7 +95,9 @@ def start_nginx(folder, origin_port, tls):
     certs = f"ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem; ssl_protocols TLSv1.2 TLSv1.3;" if tls else ""
     body = (f"upstream up {{ server 127.0.0.1:{origin_port}; keepalive 128; keepalive_requests 1000000000; }} server {{ {listen}; {certs} "
             "location / { proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ''; "
-            "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; } }")
+            "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto $scheme; "
+            "proxy_set_header X-Forwarded-Host $host; proxy_set_header X-Request-Id $request_id; proxy_set_header Via '1.1 nginx'; "
+            "add_header X-Request-Id $request_id; add_header Via '1.1 nginx'; } }")
     return nginx(folder, f"nginx{port}", 0, port, body), port
 
 

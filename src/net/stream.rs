@@ -106,6 +106,27 @@ impl Stream {
         }
     }
 
+    /// As [`Stream::write_all`], and with it the goodbye of TLS: nothing is sent after this.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn write_last(
+        &self,
+        parts: &mut [IoSlice<'_>],
+        timer: &Timer,
+        timeout_ms: u64,
+    ) -> Result<(), WriteError> {
+        if let Self::Tls(tls) = self {
+            {
+                let mut records = tls.records.borrow_mut();
+                records.write(parts);
+                records.close_notify();
+            }
+            return tls.flush(timer, timeout_ms).await;
+        }
+        self.write_all(parts, timer, timeout_ms).await
+    }
+
     /// Sends a few bytes without waiting; `false` = the connection is of no use any more. No room at all is no failure:
     /// nothing is sent then. (On TLS what finds no room goes out before anything else.)
     pub fn try_send(&self, bytes: &[u8]) -> bool {

@@ -143,6 +143,7 @@ async fn answer(
     client.progress.response_begun.set(true);
     let mut decoder = BodyDecoder::new(answered.framing.body);
     let mut sink = sink(client, &mut pending, BodyEncoder::new(body));
+    sink.last = !keep_alive;
     let outcome = copy(core, client, &mut answered, &mut decoder, &mut sink).await;
     let (sent, touched) = (sink.sent, sink.touched);
     core.buffers.give(pending);
@@ -213,6 +214,7 @@ fn sink<'a>(client: &Client<'a>, pending: &'a mut Vec<u8>, encoder: BodyEncoder)
         timeout_ms: client.send_ms,
         sent: 0,
         touched: false,
+        last: false,
         traffic: None,
     }
 }

@@ -45,6 +45,8 @@ pub struct Sink<'a> {
     pub sent: u64,
     /// Whether anything at all has been handed to the stream.
     pub touched: bool,
+    /// The connection closes behind this body: the goodbye of TLS leaves with its end.
+    pub last: bool,
     /// Told of each sending.
     pub traffic: Option<Traffic<'a>>,
 }
@@ -156,10 +158,10 @@ impl Sink<'_> {
         };
         let close: &[u8] = if trailers.is_empty() { &[] } else { CHUNK_END };
         self.sent += payload.len() as u64;
-        self.send([head, payload, tail, last, trailers, close], buffers).await
+        self.send([head, payload, tail, last, trailers, close], self.last && end.is_some(), buffers).await
     }
 
-    async fn send(&mut self, parts: [&[u8]; 6], buffers: &BufferPool) -> Result<(), WriteError> {
+    async fn send(&mut self, parts: [&[u8]; 6], farewell: bool, buffers: &BufferPool) -> Result<(), WriteError> {
         let bytes: usize = parts.iter().map(|p| p.len()).sum();
         if bytes == 0 && self.pending.is_empty() {
             return Ok(());
@@ -175,7 +177,10 @@ impl Sink<'_> {
             }
             parts.iter().for_each(|p| self.pending.extend_from_slice(p));
             let mut one = [IoSlice::new(self.pending)];
-            self.stream.write_all(&mut one, self.timer, self.timeout_ms).await?;
+            match farewell {
+                true => self.stream.write_last(&mut one, self.timer, self.timeout_ms).await?,
+                false => self.stream.write_all(&mut one, self.timer, self.timeout_ms).await?,
+            }
         } else {
             let [a, b, c, d, e, f] = parts;
             let mut all = [&*self.pending, a, b, c, d, e, f].map(IoSlice::new);

@@ -106,6 +106,7 @@ impl Way<'_> {
             timeout_ms: send_ms,
             sent: 0,
             touched: false,
+            last: false,
             traffic: Some(traffic),
         };
         loop {

@@ -93,6 +93,7 @@ async fn upload(body: RequestBody<'_>, client: Downstream<'_>, way: Way<'_>) -> 
         timeout_ms: send_ms,
         sent: 0,
         touched: false,
+        last: false,
         traffic: None,
     };
     let outcome = transfer(&mut source, &mut sink, &core.buffers).await;
