@@ -136,11 +136,7 @@ async fn answer(
         && !core.draining.get()
         && body != BodyLength::UntilClose
         && matches!(answered.upload, Upload::Done);
-    let mut pending = core.buffers.small();
-    write_head(core, service, client, exchange, &answered, &mut pending, body, keep_alive);
-    exchange.status = answered.head.status;
-    exchange.first_byte();
-    client.progress.response_begun.set(true);
+    let mut pending = begin(core, service, client, exchange, &answered, (body, keep_alive));
     let mut decoder = BodyDecoder::new(answered.framing.body);
     let mut sink = sink(client, &mut pending, BodyEncoder::new(body));
     sink.last = !keep_alive;
@@ -179,17 +175,16 @@ fn broken(exchange: &mut Exchange, failure: Failure, body: BodyLength) -> Next {
     if body == BodyLength::UntilClose { Next::Reset } else { Next::Close { linger: !failure.is_silent() } }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one call, named parts of one head")]
-fn write_head(
+/// Begins a response: writes its head, to go out with the first bytes behind it, and notes that it has begun.
+fn begin(
     core: &Core,
     service: &CoreService,
     client: &Client<'_>,
-    exchange: &Exchange,
+    exchange: &mut Exchange,
     answered: &Answered<'_>,
-    out: &mut Vec<u8>,
-    body: BodyLength,
-    keep_alive: bool,
-) {
+    (body, keep_alive): (BodyLength, bool),
+) -> Vec<u8> {
+    let mut out = core.buffers.small();
     let parts = ResponseParts {
         head: &answered.head,
         edits: &answered.route.response,
@@ -202,7 +197,11 @@ fn write_head(
         upgrade: answered.head.status == 101,
         date: core.date(),
     };
-    headers::write_response(out, &parts);
+    headers::write_response(&mut out, &parts);
+    exchange.status = answered.head.status;
+    exchange.first_byte();
+    client.progress.response_begun.set(true);
+    out
 }
 
 fn sink<'a>(client: &Client<'a>, pending: &'a mut Vec<u8>, encoder: BodyEncoder) -> Sink<'a> {
@@ -278,11 +277,7 @@ async fn switch(
         return fail(core, client, exchange, failure).await;
     }
     let Some(body) = client.body.take() else { return fail(core, client, exchange, Reason::Internal.into()).await };
-    let mut pending = core.buffers.small();
-    write_head(core, service, client, exchange, &answered, &mut pending, BodyLength::None, true);
-    exchange.status = 101;
-    exchange.first_byte();
-    client.progress.response_begun.set(true);
+    let mut pending = begin(core, service, client, exchange, &answered, (BodyLength::None, true));
     client.progress.body_read.set(true);
     core.stats.inc(Counter::Tunnels);
     let _open = core.stats.hold(Gauge::TunnelsOpen);
