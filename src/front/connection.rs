@@ -80,7 +80,8 @@ impl Connection {
 
     /// Waits for the first byte of a request; `false` = the connection is over: silent for too long, closed, or drained.
     ///
-    /// Readiness only, the reading is done outside: this is the future that idle connections are made of.
+    /// Waits for readiness and reads without a wait: this is the future that idle connections are made of, so nothing
+    /// larger is awaited in it.
     async fn wait(&mut self) -> bool {
         let front = Rc::clone(&self.visit.front);
         let core = &front.core;

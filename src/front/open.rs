@@ -15,7 +15,7 @@ use crate::net::stream::HandshakeError;
 use crate::net::{Input, Read, Socket, Stream, Timer};
 use crate::proxy::Peer;
 use crate::stats::{Counter, Gauge, Held, Reason};
-use crate::tls::records::Records;
+use crate::tls::records::{HANDSHAKE_RECORD, HEADER_BYTES, Records, record_bytes};
 
 /// A connection that was accepted and has not said a word.
 pub struct Newcomer {
@@ -119,23 +119,24 @@ async fn hello(socket: &Socket, timer: &Timer) -> Option<Vec<u8>> {
             Ok(Read::End) | Err(_) => return None,
             Ok(Read::NotReady | Read::Bytes(_)) => {}
         }
-        match bytes.first_chunk() {
-            Some([HANDSHAKE_RECORD, _, _, high, low]) => {
-                let whole = HEADER_BYTES + usize::from(u16::from_be_bytes([*high, *low]));
-                if bytes.len() >= whole.min(bounds::CLIENT_HELLO_BYTES_MAX) {
-                    return Some(bytes);
-                }
-            }
-            Some(_) => return Some(bytes),
-            None if bytes.first().is_some_and(|first| *first != HANDSHAKE_RECORD) => return Some(bytes),
-            None => {}
+        if is_enough(&bytes) {
+            return Some(bytes);
         }
     }
 }
 
-/// Content type of handshake records (RFC 8446 §5.1).
-const HANDSHAKE_RECORD: u8 = 22;
-const HEADER_BYTES: usize = 5;
+/// Whether the first record is there as a whole, or what is there is no TLS record.
+fn is_enough(bytes: &[u8]) -> bool {
+    match bytes.first_chunk::<HEADER_BYTES>() {
+        Some(header @ [HANDSHAKE_RECORD, ..]) => {
+            let whole = record_bytes(header);
+            bytes.len() >= whole.min(bounds::CLIENT_HELLO_BYTES_MAX)
+        }
+        Some(_) => true,
+        None => bytes.first().is_some_and(|first| *first != HANDSHAKE_RECORD),
+    }
+}
+
 /// Room for a usual ClientHello; a larger one grows.
 const HELLO_BYTES_USUAL: usize = 2 * 1024;
 

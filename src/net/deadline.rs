@@ -156,11 +156,6 @@ impl Timer {
         self.owner.over.get()
     }
 
-    /// Whether it has fired.
-    pub fn has_fired(&self) -> bool {
-        self.with(|_, state| state.fired)
-    }
-
     /// Ready once it has fired.
     pub fn poll_fired(&self, context: &mut Context<'_>) -> Poll<()> {
         self.with(|_, state| {

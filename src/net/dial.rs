@@ -16,7 +16,7 @@ use rustls::pki_types::ServerName;
 
 use super::ready::Ready;
 use super::{Socket, Stream};
-use crate::tls::records::Records;
+use crate::tls::records::{HEADER_BYTES, Records, record_bytes};
 
 /// Why no connection came about. Nothing of the request has left yet in any of these cases.
 #[derive(Debug)]
@@ -105,8 +105,6 @@ struct RecordIo {
     remaining: usize,
 }
 
-const HEADER_BYTES: usize = 5;
-
 impl RecordIo {
     fn new(io: TcpStream) -> Self {
         Self { io, header: [0; HEADER_BYTES], header_bytes: 0, remaining: 0 }
@@ -138,7 +136,7 @@ impl RecordIo {
                     self.header_bytes += count;
                     self.remaining += count;
                     if self.header_bytes == HEADER_BYTES {
-                        self.remaining += usize::from(u16::from_be_bytes([self.header[3], self.header[4]]));
+                        self.remaining += record_bytes(&self.header) - HEADER_BYTES;
                     }
                     return Ok(());
                 }

@@ -3,7 +3,7 @@
 //! monoio offers readiness on its TCP type only, so the descriptor is wrapped in one; no TCP call is made through it.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -42,11 +42,6 @@ impl Ready {
     /// The stream under it, for a library that wants monoio's own type.
     pub fn into_io(self) -> TcpStream {
         self.io
-    }
-
-    /// The number of the descriptor.
-    pub fn raw(&self) -> RawFd {
-        self.io.as_raw_fd()
     }
 
     /// The descriptor, for calls that do not block.

@@ -68,11 +68,6 @@ impl Stream {
         }
     }
 
-    /// Whether the bytes are encrypted on the wire.
-    pub fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
-    }
-
     /// Appends what is there to `buffer`, at most its free room.
     ///
     /// # Errors

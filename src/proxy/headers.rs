@@ -61,28 +61,36 @@ fn write_target(out: &mut Vec<u8>, route: &Route, head: &RequestHead) {
     }
 }
 
-/// Request fields that are never copied: hop-by-hop, framing, or written by the gateway itself.
-fn belongs_to_gateway(id: FieldId) -> bool {
+/// Fields of one connection, in either direction (RFC 9110 §7.6.1). TE and Proxy-Authorization are those of requests.
+fn is_hop_by_hop(id: FieldId) -> bool {
     matches!(
         id,
-        FieldId::Host
-            | FieldId::Connection
+        FieldId::Connection
             | FieldId::KeepAlive
             | FieldId::ProxyConnection
-            | FieldId::ProxyAuthorization
-            | FieldId::Te
             | FieldId::TransferEncoding
-            | FieldId::ContentLength
             | FieldId::Upgrade
-            | FieldId::Expect
-            | FieldId::Forwarded
-            | FieldId::Http2Settings
-            | FieldId::XForwardedFor
-            | FieldId::XForwardedHost
-            | FieldId::XForwardedProto
-            | FieldId::XRealIp
-            | FieldId::XRequestId
     )
+}
+
+/// Request fields that are never copied: hop-by-hop, framing, or written by the gateway itself.
+fn belongs_to_gateway(id: FieldId) -> bool {
+    is_hop_by_hop(id)
+        || matches!(
+            id,
+            FieldId::Host
+                | FieldId::ProxyAuthorization
+                | FieldId::Te
+                | FieldId::ContentLength
+                | FieldId::Expect
+                | FieldId::Forwarded
+                | FieldId::Http2Settings
+                | FieldId::XForwardedFor
+                | FieldId::XForwardedHost
+                | FieldId::XForwardedProto
+                | FieldId::XRealIp
+                | FieldId::XRequestId
+        )
 }
 
 /// Whether a name with underscores would be read by CGI-like upstreams as one that the gateway or the route guards.
@@ -264,14 +272,9 @@ pub fn write_response(out: &mut Vec<u8>, parts: &ResponseParts<'_>) {
     let length_stays = parts.bodiless && parts.body == BodyLength::None;
     let edits = parts.edits;
     copy_fields(out, parts.head.fields(), edits, |field| match field.id {
-        FieldId::Connection
-        | FieldId::KeepAlive
-        | FieldId::ProxyConnection
-        | FieldId::TransferEncoding
-        | FieldId::Upgrade
-        | FieldId::XRequestId => false,
+        FieldId::XRequestId => false,
         FieldId::ContentLength => length_stays,
-        _ => true,
+        id => !is_hop_by_hop(id),
     });
     write_framing(out, parts.body);
     if parts.head.find(FieldId::Date).is_none() {
@@ -291,17 +294,7 @@ pub fn write_response(out: &mut Vec<u8>, parts: &ResponseParts<'_>) {
 /// Appends an interim (1xx) response without hop-by-hop fields and what the edits remove.
 pub fn write_interim(out: &mut Vec<u8>, head: &ResponseHead, edits: &Edits) {
     write_status_line(out, head.status, head.reason());
-    copy_fields(out, head.fields(), edits, |field| {
-        !matches!(
-            field.id,
-            FieldId::Connection
-                | FieldId::KeepAlive
-                | FieldId::ProxyConnection
-                | FieldId::TransferEncoding
-                | FieldId::ContentLength
-                | FieldId::Upgrade
-        )
-    });
+    copy_fields(out, head.fields(), edits, |field| !is_hop_by_hop(field.id) && field.id != FieldId::ContentLength);
     out.extend_from_slice(b"\r\n");
 }
 

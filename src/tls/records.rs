@@ -13,8 +13,16 @@ use rustls::{ClientConfig, ClientConnection, Connection, ProtocolVersion, Server
 use super::failure::TlsFailure;
 
 /// Content types of the records that may come first (RFC 8446 §5.1).
-const HANDSHAKE_RECORD: u8 = 22;
+pub const HANDSHAKE_RECORD: u8 = 22;
 const ALERT_RECORD: u8 = 21;
+/// Bytes of a record's header: type, version, length.
+pub const HEADER_BYTES: usize = 5;
+
+/// Bytes of the whole record that begins with this header.
+pub fn record_bytes(header: &[u8; HEADER_BYTES]) -> usize {
+    let [_, _, _, high, low] = *header;
+    HEADER_BYTES + usize::from(u16::from_be_bytes([high, low]))
+}
 
 /// What a read of plaintext gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -188,7 +188,12 @@ fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> ConfigErrors {
     let place = Place { offset: Some(good.len()), path: String::new() };
     problems.error(&place, "is not UTF-8 from here on", "save the file as UTF-8");
     let text = String::from_utf8_lossy(good);
-    problems.finish(path, &text).err().unwrap_or_else(|| ConfigErrors::of_file(path, "is not UTF-8".to_owned(), ""))
+    refused(problems, path, &text, "is not UTF-8")
+}
+
+/// The errors of a text that is known to have some; `what` stands in where none was noted.
+fn refused(problems: Problems, file: &Path, text: &str, what: &str) -> ConfigErrors {
+    problems.finish(file, text).err().unwrap_or_else(|| ConfigErrors::of_file(file, what.to_owned(), ""))
 }
 
 /// What is written in a text, or `None` when it is not TOML; that is noted.
@@ -206,10 +211,7 @@ fn parse_with(
     let problems = Problems::default();
     match read_raw(text, &problems) {
         Some(raw) => finish(&raw, problems, text, file, keep, env, names),
-        None => Err(problems
-            .finish(file, text)
-            .err()
-            .unwrap_or_else(|| ConfigErrors::of_file(file, "is not TOML".to_owned(), ""))),
+        None => Err(refused(problems, file, text, "is not TOML")),
     }
 }
 
