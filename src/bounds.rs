@@ -97,7 +97,38 @@ pub const INTERIM_MAX: usize = 16;
 /// Ceiling of the connections of the whole process.
 pub const CONNECTIONS_MAX: usize = 10_000_000;
 
+/// Bytes of the cache where the configuration does not say.
+pub const CACHE_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
+/// Floor of the cache's bytes: below it a few flights would fill it.
+pub const CACHE_BYTES_MIN: u64 = 1024 * 1024;
+/// Body bytes of one stored object where the route does not say.
+pub const OBJECT_BYTES_DEFAULT: u64 = 8 * 1024 * 1024;
+/// Bytes of the fields of one stored answer.
+pub const STORED_FIELDS_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of a request body that may be part of a key, where the route does not say.
+pub const KEY_BODY_BYTES_DEFAULT: u64 = 1024 * 1024;
+/// Requests that may wait for one answer, where the route does not say.
+pub const WAITERS_DEFAULT: u32 = 10_000;
+/// How long a request waits for the beginning of an answer that another one fetches, where the route does not say.
+pub const WAIT_MS_DEFAULT: u64 = 60_000;
+/// How long an answer that could not be stored keeps requests from merging, where the route does not say.
+pub const HIT_FOR_MISS_MS_DEFAULT: u64 = 10_000;
+/// Ceiling of the heuristic lifetime (RFC 9111 §4.2.2).
+pub const HEURISTIC_MS_MAX: u64 = 24 * 3_600 * 1_000;
+/// Ceiling of any lifetime: ten years. More would overflow nothing, but nobody means it.
+pub const LIFETIME_MS_MAX: u64 = 10 * 365 * 24 * 3_600 * 1_000;
+/// Body bytes in flight of an answer that is too large to be stored: what its slowest reader may be behind.
+pub const UNSTORED_WINDOW_BYTES: u64 = 1024 * 1024;
+/// Objects that a core's front holds at most.
+pub const FRONT_OBJECTS_MAX: usize = 8_192;
+/// Tags of one answer; more are not taken.
+pub const TAGS_MAX: usize = 64;
+/// Wakes between cores that may wait for one core.
+pub const WAKES_MAX: usize = 4_096;
+
 const _: () = {
+    assert!(CACHE_BYTES_MIN <= CACHE_BYTES_DEFAULT);
+    assert!(OBJECT_BYTES_DEFAULT < CACHE_BYTES_DEFAULT);
     assert!(HEAD_BYTES_MAX <= u16::MAX as usize, "spans in a head are 16 bits wide");
     assert!(HEAD_BYTES_DEFAULT <= HEAD_BYTES_MAX);
     assert!(REQUEST_LINE_BYTES_DEFAULT < HEAD_BYTES_DEFAULT);

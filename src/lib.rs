@@ -14,6 +14,7 @@ pub mod stats;
 pub mod h1;
 pub mod tls;
 // rank 3
+pub mod cache;
 pub mod net;
 // rank 4
 pub mod upstream;

@@ -5,4 +5,5 @@
 pub mod buf;
 pub mod clock;
 pub mod rand;
+pub mod sync;
 pub mod units;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 pub use render::{ProcessInfo, render};
-pub use vocabulary::{Counter, Gauge, Histogram, Reason};
+pub use vocabulary::{CacheOutcome, Counter, Gauge, Histogram, NotStored, Pass, Reason};
 
 /// Status codes that have a counter of their own; the rest share one.
 const STATUS_FIRST: u16 = 100;

@@ -119,6 +119,62 @@ vocabulary! {
     }
 }
 
+vocabulary! {
+    /// How a route with a cache answered a request: label of `ringway_cache_requests_total`.
+    CacheOutcome {
+        Hit = "hit", "Answered from a fresh stored answer";
+        Stale = "stale", "Answered from a stale stored answer, as RFC 5861 or a soft purge allow";
+        Revalidated = "revalidated", "Answered from a stored answer that the upstream has just confirmed";
+        Merged = "merged", "Answered from what another request was already fetching";
+        Miss = "miss", "Fetched from the upstream to be stored";
+        Pass = "pass", "Sent to the upstream past the cache, for a reason that is counted apart";
+        Failed = "failed", "No answer could be had";
+    }
+}
+
+vocabulary! {
+    /// Why a request went past the cache: label of `ringway_cache_pass_total` and `detail` of Cache-Status.
+    Pass {
+        MethodUnsafe = "method_unsafe", "The method is not one that the route caches";
+        RequestNoStore = "request_no_store", "The request says no-store";
+        Bypassed = "bypass", "The route's bypass names a field or a query parameter of the request";
+        Range = "range", "A part was asked for and nothing is stored to take it from";
+        Precondition = "precondition", "If-Match or If-Unmodified-Since, and nothing is stored to judge it by";
+        HeadMiss = "head_miss", "HEAD, and no answer to GET is stored";
+        RequestBody = "request_body", "The request has a body that is no part of the key";
+        BodyTooLarge = "key_body_too_large", "The request body is larger than one that may be part of a key";
+        Upgrade = "upgrade", "The request asks for another protocol";
+        HitForMiss = "hit_for_miss", "The last answer could not be stored, so requests go side by side for a while";
+        WaiterLimit = "waiter_limit", "Too many requests wait for the same answer already";
+        WaiterTimeout = "waiter_timeout", "The awaited answer did not begin in time";
+        MergeOff = "merge_off", "Another request fetches the same, and the route does not merge";
+    }
+}
+
+vocabulary! {
+    /// Why a fetched answer was not stored: label of `ringway_cache_not_stored_total` and `detail` of Cache-Status.
+    NotStored {
+        Status = "status", "The status is not cacheable, or 206 with a part only";
+        NoStore = "no_store", "The response says no-store";
+        Private = "private", "The response says private";
+        Authorization = "authorization", "The request carries credentials and the response does not allow sharing (RFC 9111 §3.5)";
+        VaryStar = "vary_star", "The response varies on more than fields";
+        NoFreshness = "no_freshness", "Neither the response nor the route gives it a lifetime, and it has no validator";
+        SetCookie = "set_cookie", "The response sets a cookie";
+        TooLarge = "too_large", "The body is larger than an object of this route may be";
+        NoRoom = "no_room", "The cache's memory is taken by answers that are still being read";
+        Truncated = "truncated", "The body ended early";
+        StreamUnfinished = "stream_unfinished", "The event stream ended without its protocol's own end";
+        StreamError = "stream_error", "The event stream carried an error";
+        Trailers = "trailers", "The response has trailer fields";
+        MinUses = "min_uses", "The key was not asked for often enough yet";
+        Purged = "purged", "It was purged while it arrived";
+        Unwanted = "unwanted", "Everybody who waited for it has left";
+        UpstreamFailed = "upstream_failed", "The upstream failed before the body was whole";
+        FieldsTooLarge = "fields_too_large", "The response head is larger than a stored one may be";
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ const RANKS: &[(&str, u8)] = &[
     ("log", 1),
     ("h1", 2),
     ("tls", 2),
+    ("cache", 3),
     ("net", 3),
     ("upstream", 4),
     ("proxy", 5),

@@ -1,0 +1,93 @@
+//! The cache's memory, counted: who holds bytes holds a charge, and gives it back by dropping it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_utils::CachePadded;
+
+/// Bytes in use against a capacity that is never exceeded.
+#[derive(Debug)]
+pub struct Account {
+    used: CachePadded<AtomicU64>,
+    capacity: u64,
+}
+
+/// Bytes of an account that belong to somebody.
+#[derive(Debug)]
+pub struct Charge {
+    account: Arc<Account>,
+    bytes: u64,
+}
+
+impl Account {
+    /// An account with nothing used.
+    pub fn new(capacity: u64) -> Arc<Self> {
+        Arc::new(Self { used: CachePadded::new(AtomicU64::new(0)), capacity })
+    }
+
+    /// Bytes in use.
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that may be in use.
+    pub fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Takes so many bytes, where they are free.
+    pub fn charge(self: &Arc<Self>, bytes: u64) -> Option<Charge> {
+        let take = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.capacity);
+        self.used.fetch_update(Ordering::AcqRel, Ordering::Relaxed, take).ok()?;
+        Some(Charge { account: Arc::clone(self), bytes })
+    }
+}
+
+impl Charge {
+    /// Bytes of this charge.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Puts another charge of the same account into this one.
+    pub fn absorb(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.account.used.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
+
+/// Bytes that the allocator takes for a block of `bytes`: its size classes are an eighth of a power of two apart.
+pub fn footprint(bytes: usize) -> u64 {
+    let bytes = bytes.max(16);
+    let step = (bytes.next_power_of_two() / 16).max(8);
+    bytes.next_multiple_of(step) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_charged_is_given_back_and_the_capacity_holds() {
+        let account = Account::new(100);
+        let mut a = account.charge(60).expect("room");
+        assert!(account.charge(41).is_none());
+        a.absorb(account.charge(40).expect("room"));
+        assert_eq!((a.bytes(), account.used()), (100, 100));
+        drop(a);
+        assert_eq!(account.used(), 0);
+    }
+
+    #[test]
+    fn a_footprint_is_never_below_the_bytes_and_at_most_an_eighth_above() {
+        for bytes in (64..70_000).step_by(7) {
+            let footprint = footprint(bytes);
+            assert!(footprint >= bytes as u64 && footprint <= bytes as u64 + bytes as u64 / 8 + 8, "{bytes}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The cache: stored answers, merged calls and live streams as one structure (RFC 9111, RFC 9211, RFC 5861).
+//!
+//! Three floors: a front per core (`front`), a process-wide table (`table`), objects that are filling, then complete,
+//! then dead ([`object`]). Arithmetic is pure and reads no clock; nothing here does I/O, waits, or takes a lock: whoever
+//! reads an object that is still filling is told by its own core when more is there.
+
+pub mod account;
+pub mod answer;
+pub mod counters;
+pub mod fields;
+pub mod fill;
+pub mod life;
+pub mod object;
+pub mod policy;
+
+pub use answer::{Answer, AnswerHead, Body, Terms};
+pub use fill::{Ending, Fill, Follower, Step};
+pub use object::{Content, Object};
+pub use policy::CachePolicy;
