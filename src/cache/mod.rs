@@ -9,6 +9,7 @@ pub mod answer;
 pub mod counters;
 pub mod fields;
 pub mod fill;
+pub mod front;
 pub mod life;
 pub mod object;
 pub mod policy;

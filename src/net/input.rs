@@ -38,6 +38,8 @@ pub enum Until<'a> {
     Drained,
     /// The peer of this connection leaves: on its behalf bytes are awaited.
     Gone(&'a Stream),
+    /// Nobody wants them any more: asked as often as a watched connection is looked at.
+    Unwanted(&'a dyn Fn() -> bool),
 }
 
 /// What filling brought.
@@ -54,7 +56,7 @@ pub enum ReadError {
     Io(io::Error),
     /// The deadline passed.
     Expired,
-    /// The watched connection's peer has left.
+    /// The watched connection's peer has left, or nobody wants the bytes any more.
     WatchedGone,
 }
 
@@ -248,7 +250,9 @@ impl Wait<'_> {
         match self.until {
             Until::Deadline => self.timer.arm(self.deadline_ms),
             Until::Drained => self.timer.arm_idle(self.deadline_ms),
-            Until::Gone(_) => self.timer.arm(self.deadline_ms.min(now + bounds::CLIENT_CHECK_MS)),
+            Until::Gone(_) | Until::Unwanted(_) => {
+                self.timer.arm(self.deadline_ms.min(now + bounds::CLIENT_CHECK_MS));
+            }
         }
         Ok(())
     }
@@ -259,7 +263,8 @@ impl Wait<'_> {
             Until::Deadline => Ok(()),
             Until::Drained => Err(ReadError::Expired),
             Until::Gone(client) if client.socket().peer_closed() => Err(ReadError::WatchedGone),
-            Until::Gone(_) => Ok(()),
+            Until::Unwanted(is_unwanted) if is_unwanted() => Err(ReadError::WatchedGone),
+            Until::Gone(_) | Until::Unwanted(_) => Ok(()),
         }
     }
 }

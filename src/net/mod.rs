@@ -7,6 +7,7 @@ pub mod deadline;
 pub mod dial;
 pub mod input;
 pub mod listen;
+pub mod mailbox;
 pub mod ready;
 pub mod socket;
 pub mod stream;

@@ -2,10 +2,10 @@
 
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use super::core::Core;
 use super::failure::Failure;
+use super::route::Route;
 use super::service::Service;
 use crate::base::clock;
 use crate::h1::{BodyDecoder, RequestFraming};
@@ -104,7 +104,7 @@ impl RequestId {
 }
 
 /// What is known of an exchange while it runs; becomes its log line and its counters.
-pub struct Exchange {
+pub struct Exchange<'s> {
     pub request_id: RequestId,
     /// Whether the peer's word about the client is believed.
     pub trusted: bool,
@@ -117,12 +117,13 @@ pub struct Exchange {
     /// Body bytes sent to the client, framing not counted.
     pub bytes_sent: u64,
     pub failure: Option<Failure>,
-    pub route: Option<Arc<str>>,
-    pub upstream: Option<Arc<str>>,
+    /// Borrowed: counting references to what all cores share would make them wait for each other.
+    pub route: Option<&'s Route>,
+    pub upstream: Option<&'s str>,
     pub endpoint: Option<SocketAddr>,
 }
 
-impl Exchange {
+impl Exchange<'_> {
     /// The exchange as it begins.
     pub fn begin(core: &Core, service: &Service, client: &Client<'_>) -> Self {
         // Behind a PROXY header both must be believed: who wrote it and whom it names.

@@ -132,7 +132,7 @@ impl Rewrite {
 /// All routes, compiled.
 #[derive(Clone, Debug, Default)]
 pub struct Router {
-    routes: Vec<(Matcher, Route)>,
+    routes: Vec<(Matcher, Arc<Route>)>,
     hosts: AHashMap<Box<[u8]>, Paths>,
     /// Keyed by the suffix with its dot: `.example.com`.
     wildcards: AHashMap<Box<[u8]>, Paths>,
@@ -164,7 +164,7 @@ impl Router {
             };
             paths.insert(&matcher.path, index);
         }
-        router.routes = routes;
+        router.routes = routes.into_iter().map(|(matcher, route)| (matcher, Arc::new(route))).collect();
         router
     }
 
@@ -183,7 +183,7 @@ impl Router {
     /// specific routes refuse the method or a field, less specific ones are asked.
     ///
     /// `authority` may carry a port; `path` has no query.
-    pub fn find(&self, authority: &[u8], path: &[u8], head: &RequestHead) -> Option<&Route> {
+    pub fn find(&self, authority: &[u8], path: &[u8], head: &RequestHead) -> Option<&Arc<Route>> {
         let mut lower = [0u8; 256];
         let host = host_lower(authority, &mut lower);
         if let Some(route) = self.hosts.get(host).and_then(|p| self.in_paths(p, path, head)) {
@@ -200,7 +200,7 @@ impl Router {
         self.in_paths(&self.any_host, path, head)
     }
 
-    fn in_paths(&self, paths: &Paths, path: &[u8], head: &RequestHead) -> Option<&Route> {
+    fn in_paths(&self, paths: &Paths, path: &[u8], head: &RequestHead) -> Option<&Arc<Route>> {
         if let Some(route) = paths.exact.get(path).and_then(|list| self.first(list, head)) {
             return Some(route);
         }
@@ -230,7 +230,7 @@ impl Router {
         None
     }
 
-    fn first(&self, list: &[usize], head: &RequestHead) -> Option<&Route> {
+    fn first(&self, list: &[usize], head: &RequestHead) -> Option<&Arc<Route>> {
         list.iter().filter_map(|i| self.routes.get(*i)).find(|(m, _)| m.accepts(head)).map(|(_, r)| r)
     }
 }

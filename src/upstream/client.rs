@@ -35,7 +35,7 @@ pub struct Means<'a> {
     pub stats: &'a CoreStats,
     pub timer: &'a Timer,
     /// On whose behalf: when it leaves, connecting stops.
-    pub client: &'a Stream,
+    pub until: Until<'a>,
 }
 
 /// How long an upstream may be silent, and on whose behalf it is asked.
@@ -43,13 +43,13 @@ pub struct Means<'a> {
 pub struct Silence<'a> {
     pub timer: &'a Timer,
     pub most_ms: u64,
-    pub client: &'a Stream,
+    pub until: Until<'a>,
 }
 
 impl<'a> Silence<'a> {
     fn wait(self) -> Wait<'a> {
         let deadline_ms = clock::now_ms().saturating_add(self.most_ms);
-        Wait { timer: self.timer, deadline_ms, until: Until::Gone(self.client) }
+        Wait { timer: self.timer, deadline_ms, until: self.until }
     }
 }
 
@@ -105,7 +105,7 @@ pub async fn connect<'t>(
         means.stats.inc(Counter::UpstreamConnects);
         address.trying(clock::now_ms(), connect_ms);
         let wait =
-            Wait { timer: means.timer, deadline_ms: clock::now_ms() + connect_ms, until: Until::Gone(means.client) };
+            Wait { timer: means.timer, deadline_ms: clock::now_ms() + connect_ms, until: means.until };
         match dial_one(address, wait).await {
             Ok(stream) => {
                 address.worked();
