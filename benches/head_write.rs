@@ -48,6 +48,7 @@ fn route() -> Route {
         body_bytes_max: 1 << 20,
         connect_ms: 3_000,
         read_ms: 30_000,
+        cache: None,
     }
 }
 

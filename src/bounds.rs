@@ -123,6 +123,8 @@ pub const UNSTORED_WINDOW_BYTES: u64 = 1024 * 1024;
 pub const FRONT_OBJECTS_MAX: usize = 8_192;
 /// Tags of one answer; more are not taken.
 pub const TAGS_MAX: usize = 64;
+/// How often live objects are written to the snapshot, where the configuration does not say.
+pub const SNAPSHOT_INTERVAL_MS_DEFAULT: u64 = 300_000;
 /// Wakes between cores that may wait for one core.
 pub const WAKES_MAX: usize = 4_096;
 

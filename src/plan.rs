@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::bounds;
 use crate::front::ListenerOptions;
 use crate::log::AccessFormat;
 use crate::proxy::service::Service;
@@ -17,7 +18,26 @@ pub struct Plan {
     pub listeners: Vec<Arc<ListenerOptions>>,
     /// How long a drain waits for running exchanges, milliseconds.
     pub drain_ms: u64,
+    /// `None` = nobody may purge by a signed call.
+    pub purge_hook: Option<PurgeHook>,
     pub start: Start,
+}
+
+/// What `POST /hooks/purge` is checked with.
+#[derive(Clone)]
+pub struct PurgeHook {
+    /// Key of HMAC-SHA-256; at least 16 bytes.
+    pub secret: Arc<[u8]>,
+    /// How far the call's time may be from ours, and how long a call is remembered so that it works once, milliseconds.
+    pub window_ms: u64,
+}
+
+impl std::fmt::Debug for PurgeHook {
+    /// Without the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { secret: _, window_ms } = self;
+        f.debug_struct("PurgeHook").field("window_ms", window_ms).finish_non_exhaustive()
+    }
 }
 
 /// What is read only at start.
@@ -31,6 +51,28 @@ pub struct Start {
     pub connections_max: Option<usize>,
     pub access_log: AccessLog,
     pub access_format: AccessFormat,
+    pub cache: CacheStart,
+}
+
+/// The process-wide part of the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheStart {
+    /// Bytes of all stored answers together, their administration included.
+    pub memory_bytes: u64,
+    /// Where the live objects outlast a restart; `None` = nowhere.
+    pub snapshot: Option<PathBuf>,
+    /// How often they are written there; 0 = only at the end of a drain. Milliseconds.
+    pub snapshot_interval_ms: u64,
+}
+
+impl Default for CacheStart {
+    fn default() -> Self {
+        Self {
+            memory_bytes: bounds::CACHE_BYTES_DEFAULT,
+            snapshot: None,
+            snapshot_interval_ms: bounds::SNAPSHOT_INTERVAL_MS_DEFAULT,
+        }
+    }
 }
 
 /// Which cores run a worker.

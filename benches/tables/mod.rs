@@ -24,6 +24,7 @@ fn route(host: &str, path: &str) -> (Matcher, Route) {
         body_bytes_max: 0,
         connect_ms: 0,
         read_ms: 0,
+        cache: None,
     };
     (matcher, route)
 }

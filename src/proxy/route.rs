@@ -6,6 +6,7 @@
 use ahash::AHashMap;
 use std::sync::Arc;
 
+use crate::cache::CachePolicy;
 use crate::http::{FieldId, RequestHead};
 
 /// What a request must look like to take a route.
@@ -50,6 +51,8 @@ pub struct Route {
     /// Time-outs in milliseconds, already resolved from route or upstream.
     pub connect_ms: u64,
     pub read_ms: u64,
+    /// `None` = nothing on this route is looked up or stored.
+    pub cache: Option<Arc<CachePolicy>>,
 }
 
 /// Replaces a prefix of the path.
@@ -337,6 +340,7 @@ mod tests {
             body_bytes_max: 0,
             connect_ms: 0,
             read_ms: 0,
+            cache: None,
         }
     }
 

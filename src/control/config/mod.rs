@@ -13,6 +13,7 @@ mod problems;
 mod proxy;
 mod raw;
 mod reader;
+mod registry;
 mod resolve;
 mod routes;
 mod upstreams;
@@ -31,11 +32,13 @@ use crate::plan::{Cores, Plan};
 use crate::tls::{TlsFailure, ticketer};
 use problems::{Place, Problems};
 use raw::RawConfig;
+use registry::Registry;
 use resolve::Context;
 
 pub use names::resolve_again;
 pub use problems::{ConfigError, ConfigErrors};
 pub use proxy::{AdminChoice, ProxyArguments, proxy_plan};
+pub use registry::KeptRoute;
 
 /// Bytes of a configuration file.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -48,6 +51,8 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub struct Keep {
     /// Encrypts session tickets of all cores; the same for the life of the process.
     ticketer: Arc<dyn ProducesTickets>,
+    /// Versions and counters of the routes' caches.
+    registry: Arc<Registry>,
 }
 
 impl Keep {
@@ -56,7 +61,13 @@ impl Keep {
     /// # Errors
     /// The system has no randomness to make a key of.
     pub fn new() -> Result<Self, TlsFailure> {
-        Ok(Self { ticketer: ticketer()? })
+        Ok(Self { ticketer: ticketer()?, registry: Registry::new() })
+    }
+
+    /// The routes whose cache was on at any time, sorted by name: bumping a version here invalidates all of a route's
+    /// answers at once. Routes that left the plan stay.
+    pub fn routes(&self) -> Vec<KeptRoute> {
+        self.registry.all()
     }
 }
 

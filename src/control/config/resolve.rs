@@ -15,7 +15,7 @@ use super::{Environment, defaults, listeners, routes, upstreams};
 use crate::bounds;
 use crate::h1::HeadLimits;
 use crate::log::AccessFormat;
-use crate::plan::{AccessLog, Cores, Plan, Start};
+use crate::plan::{AccessLog, CacheStart, Cores, Plan, Start};
 use crate::proxy::route::Router;
 use crate::proxy::service::Service;
 
@@ -66,7 +66,8 @@ pub(super) fn resolve(raw: &RawConfig, context: &Context<'_>) -> Plan {
         expect: or(&server.expect, Default::default()),
         via: server.via.as_ref().map_or(defaults::VIA, |via| via.as_str()).into(),
     };
-    Plan { service: Arc::new(service), listeners, drain_ms: or(&server.drain, defaults::DRAIN_MS), start }
+    let drain_ms = or(&server.drain, defaults::DRAIN_MS);
+    Plan { service: Arc::new(service), listeners, drain_ms, purge_hook: None, start }
 }
 
 /// The value written, or the default.
@@ -122,5 +123,6 @@ fn start(server: &RawServer, log: &RawLog, context: &Context<'_>) -> Start {
             path => AccessLog::File(context.path(path)),
         }),
         access_format: or(&log.format, AccessFormat::Json),
+        cache: CacheStart::default(),
     }
 }

@@ -43,6 +43,7 @@ pub(super) fn resolve(
             body_bytes_max: or(&route.body_max, body_bytes),
             connect_ms: or(&route.connect_timeout, options.connect_ms),
             read_ms: or(&route.read_timeout, options.read_ms),
+            cache: None,
         };
         routes.push((matcher, compiled));
     }
