@@ -124,7 +124,7 @@ impl Connection {
             // What was read of the head is all the log can say.
             Err(_) => RequestFraming::last(),
         };
-        let body = RequestBody { input, decoder: BodyDecoder::new(framing.body) };
+        let body = RequestBody { input, decoder: BodyDecoder::new(framing.body), read: Vec::new() };
         let client = Client {
             stream,
             head: &head,

@@ -7,10 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::service::Service;
+use super::wakes::Wakes;
 use crate::base::buf::BufferPool;
 use crate::base::clock;
 use crate::base::rand::Random;
 use crate::bounds;
+use crate::cache::Cache;
+use crate::cache::front::Front;
 use crate::http::{RequestHead, ResponseHead};
 use crate::log::CoreLog;
 use crate::net::Deadlines;
@@ -21,6 +24,11 @@ use crate::upstream::{Pools, Target};
 pub struct Core {
     /// Number of the CPU core, for the log.
     pub number: u16,
+    /// Place of this core among those that serve, from 0.
+    pub index: usize,
+    pub cache: Arc<Cache>,
+    pub front: Front,
+    pub wakes: Rc<Wakes>,
     pub buffers: Rc<BufferPool>,
     pub deadlines: Rc<Deadlines>,
     pub pools: Pools,
@@ -35,6 +43,18 @@ pub struct Core {
     request_heads: RefCell<Vec<RequestHead>>,
     response_heads: RefCell<Vec<ResponseHead>>,
     date: RefCell<(u64, [u8; DATE_BYTES])>,
+    keys: RefCell<Vec<Vec<u8>>>,
+}
+
+/// What a core is made of.
+pub struct Parts {
+    pub number: u16,
+    pub index: usize,
+    pub service: Arc<Service>,
+    pub stats: Arc<CoreStats>,
+    pub log: CoreLog,
+    pub cache: Arc<Cache>,
+    pub wakes: Rc<Wakes>,
 }
 
 /// Bytes of an IMF-fixdate (RFC 9110 §5.6.7).
@@ -50,12 +70,17 @@ pub struct CoreService {
 }
 
 impl Core {
-    /// A core's means, serving `service`.
-    pub fn new(number: u16, service: Arc<Service>, stats: Arc<CoreStats>, log: CoreLog) -> Self {
+    /// A core's means, serving `parts.service`.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { number, index, service, stats, log, cache, wakes } = parts;
         let pools = Pools::default();
         let service = RefCell::new(Rc::new(CoreService::new(service, &pools)));
         Self {
             number,
+            index,
+            cache,
+            front: Front::default(),
+            wakes,
             buffers: BufferPool::new(),
             deadlines: Deadlines::new(),
             pools,
@@ -68,6 +93,21 @@ impl Core {
             request_heads: RefCell::default(),
             response_heads: RefCell::default(),
             date: RefCell::new((0, [b' '; DATE_BYTES])),
+            keys: RefCell::default(),
+        }
+    }
+
+    /// An empty buffer for a cache key, with memory of an earlier one.
+    pub fn take_key(&self) -> Vec<u8> {
+        self.keys.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes a key's buffer back.
+    pub fn give_key(&self, mut key: Vec<u8>) {
+        let mut free = self.keys.borrow_mut();
+        if free.len() < HEADS_FREE_MAX && key.capacity() <= bounds::HEAD_BYTES_DEFAULT {
+            key.clear();
+            free.push(key);
         }
     }
 
@@ -82,6 +122,7 @@ impl Core {
         self.pools.retain(adopted.targets.iter().flat_map(Target::pools));
         let former = self.service.replace(adopted);
         drop(former);
+        self.front.clear();
     }
 
     /// An empty request head with memory of an earlier one.

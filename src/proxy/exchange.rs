@@ -8,9 +8,11 @@ use super::failure::Failure;
 use super::route::Route;
 use super::service::Service;
 use crate::base::clock;
+use crate::cache::cache_status::Status;
 use crate::h1::{BodyDecoder, RequestFraming};
 use crate::http::{FieldId, RequestHead, Version};
 use crate::net::{Input, Stream, Timer};
+use crate::stats::CacheOutcome;
 
 /// The other end of a downstream connection.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +44,24 @@ pub struct Client<'a> {
 pub struct RequestBody<'a> {
     pub input: &'a mut Input,
     pub decoder: BodyDecoder,
+    /// What was read of it already, framing taken off: it comes before what the decoder still gives.
+    pub read: Vec<u8>,
+}
+
+impl RequestBody<'_> {
+    /// Bytes of the body that need not be waited for, of a body whose framing is a length.
+    pub fn at_hand(&self) -> &[u8] {
+        if self.read.is_empty() { self.input.unread() } else { &self.read }
+    }
+
+    /// Marks the whole body, which was at hand, as done with.
+    pub fn consume(&mut self, length: usize) {
+        if self.read.is_empty() {
+            self.input.consume(length);
+        } else {
+            self.read = Vec::new();
+        }
+    }
 }
 
 /// What both directions of an exchange know of each other. Lives as long as the exchange.
@@ -103,6 +123,16 @@ impl RequestId {
     }
 }
 
+/// What the cache did for an exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheNote {
+    pub outcome: CacheOutcome,
+    /// For the Cache-Status field.
+    pub status: Status,
+    /// Name of the reason, for log and Cache-Status.
+    pub detail: Option<&'static str>,
+}
+
 /// What is known of an exchange while it runs; becomes its log line and its counters.
 pub struct Exchange<'s> {
     pub request_id: RequestId,
@@ -120,6 +150,8 @@ pub struct Exchange<'s> {
     /// Borrowed: counting references to what all cores share would make them wait for each other.
     pub route: Option<&'s Route>,
     pub upstream: Option<&'s str>,
+    /// What the cache did, where the route has one.
+    pub cache: Option<CacheNote>,
     pub endpoint: Option<SocketAddr>,
 }
 
@@ -145,6 +177,7 @@ impl Exchange<'_> {
             failure: None,
             route: None,
             upstream: None,
+            cache: None,
             endpoint: None,
         }
     }

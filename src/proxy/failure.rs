@@ -75,6 +75,8 @@ fn answer(reason: Reason) -> Answer {
         Reason::UpstreamClosedEarly => (502, UPSTREAM, "the upstream closed the connection before it answered"),
         Reason::UpstreamBadResponse => (502, UPSTREAM, "the upstream sent a malformed response"),
         Reason::UpstreamTruncated => (502, UPSTREAM, "the upstream's response ended early"),
+        Reason::UpstreamStatus => (502, UPSTREAM, "the upstream failed"),
+        Reason::OnlyIfCached => (504, TIMEOUT, "the request asks for a stored answer only, and there is none"),
         Reason::NoEndpoint => (503, OVERLOADED, "no endpoint of the upstream is available"),
         Reason::Draining => (503, OVERLOADED, "the gateway is shutting down"),
         Reason::UpstreamConnectTimeout => (504, TIMEOUT, "the upstream did not accept the connection in time"),

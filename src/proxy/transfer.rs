@@ -77,6 +77,14 @@ pub enum TransferError {
 /// A payload up to this size is copied behind the pending head, so that both leave in one plain send.
 const COPY_BYTES_MAX: usize = 8 * 1024;
 
+/// Some of a body: the front of its source's input, framing taken off.
+pub struct Piece {
+    payload: usize,
+    consumed: usize,
+    /// The body ends behind it, with these trailer lines.
+    pub end: Option<Vec<u8>>,
+}
+
 /// Copies a body to its end.
 ///
 /// # Errors
@@ -84,37 +92,66 @@ const COPY_BYTES_MAX: usize = 8 * 1024;
 pub async fn transfer(source: &mut Source<'_>, sink: &mut Sink<'_>, buffers: &BufferPool) -> Result<(), TransferError> {
     let mut burst = 0;
     loop {
-        let mut ended = source.decoder.is_done();
-        if !ended && source.input.is_empty() {
-            ended = source.more(sink, buffers).await? == Filled::End;
-            if ended && source.decoder.eof() == Eof::Truncated {
-                return Err(TransferError::Truncated);
-            }
-        }
-        let decoded = source.decoder.decode(source.input.unread_mut()).map_err(TransferError::Malformed)?;
-        source.allowance = source.allowance.checked_sub(decoded.payload as u64).ok_or(TransferError::TooLarge)?;
-        // Announced is as good as sent: there is no use in waiting for bytes that will not be taken.
-        if source.decoder.announced() > source.allowance {
-            return Err(TransferError::TooLarge);
-        }
-        let done = ended || decoded.done;
-        let trailers = if done { source.trailers() } else { Vec::new() };
-        let payload = source.input.unread().get(..decoded.payload).unwrap_or_default();
-        sink.put(payload, done.then_some(&trailers), buffers).await.map_err(TransferError::Sink)?;
-        source.input.consume(decoded.consumed);
-        if done {
+        let piece = source.next(Some(&mut *sink), buffers).await?;
+        sink.put(source.payload(&piece), piece.end.as_ref(), buffers).await.map_err(TransferError::Sink)?;
+        source.consume(&piece);
+        if piece.end.is_some() {
             return Ok(());
         }
-        // Two fast peers never make this task wait: the others of the core get their turn all the same.
-        burst += decoded.consumed;
-        if burst >= bounds::BURST_BYTES_MAX {
-            burst = 0;
-            task::pause(1).await;
-        }
+        breathe(piece.consumed, &mut burst).await;
+    }
+}
+
+/// Two fast peers never make a task wait: the others of the core get their turn all the same.
+pub async fn breathe(bytes: usize, burst: &mut usize) {
+    *burst += bytes;
+    if *burst >= bounds::BURST_BYTES_MAX {
+        *burst = 0;
+        task::pause(1).await;
+    }
+}
+
+impl Piece {
+    /// Bytes that it took from the input.
+    pub fn bytes(&self) -> usize {
+        self.consumed
     }
 }
 
 impl Source<'_> {
+    /// The next piece; [`Source::consume`] it before asking again. Where it has to be waited for, what is pending in
+    /// `sink` goes out first.
+    ///
+    /// # Errors
+    /// Those of the source, and of the sink's pending bytes.
+    pub async fn next(&mut self, sink: Option<&mut Sink<'_>>, buffers: &BufferPool) -> Result<Piece, TransferError> {
+        let mut ended = self.decoder.is_done();
+        if !ended && self.input.is_empty() {
+            ended = self.more(sink, buffers).await? == Filled::End;
+            if ended && self.decoder.eof() == Eof::Truncated {
+                return Err(TransferError::Truncated);
+            }
+        }
+        let decoded = self.decoder.decode(self.input.unread_mut()).map_err(TransferError::Malformed)?;
+        self.allowance = self.allowance.checked_sub(decoded.payload as u64).ok_or(TransferError::TooLarge)?;
+        // Announced is as good as sent: there is no use in waiting for bytes that will not be taken.
+        if self.decoder.announced() > self.allowance {
+            return Err(TransferError::TooLarge);
+        }
+        let end = if ended || decoded.done { Some(self.trailers()) } else { None };
+        Ok(Piece { payload: decoded.payload, consumed: decoded.consumed, end })
+    }
+
+    /// The bytes of a piece.
+    pub fn payload(&self, piece: &Piece) -> &[u8] {
+        self.input.unread().get(..piece.payload).unwrap_or_default()
+    }
+
+    /// Marks a piece as done with.
+    pub fn consume(&mut self, piece: &Piece) {
+        self.input.consume(piece.consumed);
+    }
+
     fn trailers(&mut self) -> Vec<u8> {
         let lines = self.decoder.take_trailers();
         match self.edits {
@@ -124,16 +161,18 @@ impl Source<'_> {
     }
 
     /// Fetches bytes. Where none are there at the moment, the sink's pending head goes out before waiting.
-    async fn more(&mut self, sink: &mut Sink<'_>, buffers: &BufferPool) -> Result<Filled, TransferError> {
-        if !sink.pending.is_empty() {
-            match self.input.try_fill(self.stream, buffers).map_err(|e| TransferError::Source(e.into()))? {
-                Read::Bytes(_) => return Ok(Filled::Bytes),
-                Read::End => return Ok(Filled::End),
-                Read::NotReady => sink.put(&[], None, buffers).await.map_err(TransferError::Sink)?,
+    async fn more(&mut self, sink: Option<&mut Sink<'_>>, buffers: &BufferPool) -> Result<Filled, TransferError> {
+        if let Some(sink) = sink {
+            if !sink.pending.is_empty() {
+                match self.input.try_fill(self.stream, buffers).map_err(|e| TransferError::Source(e.into()))? {
+                    Read::Bytes(_) => return Ok(Filled::Bytes),
+                    Read::End => return Ok(Filled::End),
+                    Read::NotReady => sink.put(&[], None, buffers).await.map_err(TransferError::Sink)?,
+                }
             }
+            // A stream that is silent most of the time holds no buffer meanwhile.
+            buffers.give(std::mem::take(sink.pending));
         }
-        // A stream that is silent most of the time holds no buffer meanwhile.
-        buffers.give(std::mem::take(sink.pending));
         let deadline_ms = clock::now_ms().saturating_add(self.timeout_ms);
         let wait = Wait { timer: self.timer, deadline_ms, until: self.until };
         self.input.fill(self.stream, buffers, wait).await.map_err(TransferError::Source)
@@ -142,7 +181,10 @@ impl Source<'_> {
 
 impl Sink<'_> {
     /// Sends what is pending, then `payload` with its framing, then the end of the body where `end` holds its trailers.
-    async fn put(&mut self, payload: &[u8], end: Option<&Vec<u8>>, buffers: &BufferPool) -> Result<(), WriteError> {
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn put(&mut self, payload: &[u8], end: Option<&Vec<u8>>, buffers: &BufferPool) -> Result<(), WriteError> {
         let chunked = self.encoder == BodyEncoder::Chunked;
         // Never more than the peer was told: the lengths of both sides come from one verdict.
         let payload = if self.encoder.take(payload.len() as u64) { payload } else { &[] };

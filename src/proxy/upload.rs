@@ -66,7 +66,7 @@ impl<'a> Upload<'a> {
 
 async fn upload(body: RequestBody<'_>, client: Downstream<'_>, way: Way<'_>) -> Result<(), TransferError> {
     let Way { core, route, upstream, send_ms, expect } = way;
-    let RequestBody { input, mut decoder } = body;
+    let RequestBody { input, mut decoder, read } = body;
     let timer = core.deadlines.timer();
     if client.awaits_continue && input.is_empty() {
         match expect {
@@ -81,7 +81,7 @@ async fn upload(body: RequestBody<'_>, client: Downstream<'_>, way: Way<'_>) -> 
         timer: &timer,
         timeout_ms: client.body_ms,
         until: Until::Deadline,
-        allowance: route.body_bytes_max,
+        allowance: route.body_bytes_max.saturating_sub(read.len() as u64),
         edits: Some(&route.request),
     };
     let mut pending = Vec::new();
@@ -96,7 +96,10 @@ async fn upload(body: RequestBody<'_>, client: Downstream<'_>, way: Way<'_>) -> 
         last: false,
         traffic: None,
     };
-    let outcome = transfer(&mut source, &mut sink, &core.buffers).await;
+    let outcome = match sink.put(&read, None, &core.buffers).await {
+        Ok(()) => transfer(&mut source, &mut sink, &core.buffers).await,
+        Err(error) => Err(TransferError::Sink(error)),
+    };
     client.progress.body_bytes.set(sink.sent);
     client.progress.body_read.set(decoder.is_done());
     core.stats.add(Counter::UpstreamBytesSent, sink.sent);

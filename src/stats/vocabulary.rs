@@ -62,6 +62,8 @@ vocabulary! {
         ExchangesActive = "ringway_exchanges_active", "Exchanges in progress now";
         HandshakesActive = "ringway_handshakes_active", "TLS handshakes with clients in progress now";
         TunnelsOpen = "ringway_tunnels_open", "Byte tunnels open now";
+        FlightsActive = "ringway_flights_active", "Fetches on behalf of the cache in progress now";
+        FollowersActive = "ringway_followers_active", "Exchanges that follow such a fetch now";
         UpstreamConnectionsIdle = "ringway_upstream_connections_idle", "Upstream connections waiting in a pool now";
     }
 }
@@ -107,6 +109,8 @@ vocabulary! {
         UpstreamReadTimeout = "upstream_read_timeout", "The upstream was silent for too long";
         UpstreamWriteTimeout = "upstream_write_timeout", "The upstream did not take the request in time";
         UpstreamTruncated = "upstream_truncated", "The upstream closed inside a response body";
+        UpstreamStatus = "upstream_status", "The upstream answered with an error where a stored answer may stand in";
+        OnlyIfCached = "only_if_cached", "The request wants a stored answer or none, and there is none";
         NoEndpoint = "no_endpoint", "The upstream has no endpoint that may be tried";
         HandshakeFailed = "handshake_failed", "TLS with the client failed";
         HandshakeTimeout = "handshake_timeout", "The client did not complete the TLS handshake in time";
@@ -161,6 +165,7 @@ vocabulary! {
         VaryStar = "vary_star", "The response varies on more than fields";
         NoFreshness = "no_freshness", "Neither the response nor the route gives it a lifetime, and it has no validator";
         SetCookie = "set_cookie", "The response sets a cookie";
+        NoLength = "no_length", "The body ends with the connection, so nobody can tell whether it is whole";
         TooLarge = "too_large", "The body is larger than an object of this route may be";
         NoRoom = "no_room", "The cache's memory is taken by answers that are still being read";
         Truncated = "truncated", "The body ended early";

@@ -104,8 +104,7 @@ pub async fn connect<'t>(
         }
         means.stats.inc(Counter::UpstreamConnects);
         address.trying(clock::now_ms(), connect_ms);
-        let wait =
-            Wait { timer: means.timer, deadline_ms: clock::now_ms() + connect_ms, until: means.until };
+        let wait = Wait { timer: means.timer, deadline_ms: clock::now_ms() + connect_ms, until: means.until };
         match dial_one(address, wait).await {
             Ok(stream) => {
                 address.worked();

@@ -1,0 +1,223 @@
+//! Look up: the key of a request, and what the cache has under it at this moment. Nothing here waits or fetches.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::core::Core;
+use super::exchange::Client;
+use crate::cache::directives::RequestControl;
+use crate::cache::front::Kept;
+use crate::cache::key::{self, KeyHash, KeyRequest};
+use crate::cache::life::State;
+use crate::cache::object::{Content, Object};
+use crate::cache::policy::{BodyKey, CachePolicy};
+use crate::cache::store::Standing;
+use crate::cache::{answer, vary};
+use crate::h1;
+use crate::http::{Method, RequestHead};
+use crate::stats::Pass;
+
+/// What stands under a key.
+pub enum Seen {
+    /// An answer, whether it is fresh or not.
+    Answer(Rc<Kept>),
+    /// An answer on its way.
+    Filling(Arc<Object>),
+    /// The last answer could not be stored.
+    HitForMiss,
+    Nothing,
+}
+
+/// One request's view of the cache.
+pub struct Looking {
+    pub control: RequestControl,
+    pub now_ms: u64,
+    key: Vec<u8>,
+    /// Bytes of the key without the fields that choose among variants.
+    primary: usize,
+    /// The fields that chose.
+    pub names: Option<Box<[Box<str>]>>,
+}
+
+/// Why a request has nothing to do with the cache; `None` = it has.
+pub fn refusal(client: &Client<'_>, policy: &CachePolicy, control: &RequestControl) -> Option<Pass> {
+    let head = client.head;
+    let keyed_body = policy.key.body != BodyKey::None;
+    match head.method {
+        Method::Get | Method::Head if !client.framing.body.is_empty() => return Some(Pass::RequestBody),
+        Method::Get | Method::Head => {}
+        Method::Post if policy.post && keyed_body => {}
+        _ => return Some(Pass::MethodUnsafe),
+    }
+    if client.framing.upgrade {
+        return Some(Pass::Upgrade);
+    }
+    if control.no_store {
+        return Some(Pass::RequestNoStore);
+    }
+    is_bypassed(head, policy).then_some(Pass::Bypassed)
+}
+
+fn is_bypassed(head: &RequestHead, policy: &CachePolicy) -> bool {
+    let named = |names: &[Box<str>], name: &[u8]| names.iter().any(|n| n.as_bytes().eq_ignore_ascii_case(name));
+    let by_field = !policy.bypass_headers.is_empty() && head.fields().any(|f| named(&policy.bypass_headers, f.name));
+    by_field
+        || (!policy.bypass_query.is_empty()
+            && h1::target_parts(head).query.is_some_and(|query| {
+                let mut names = query.split(|b| *b == b'&').map(|p| p.split(|b| *b == b'=').next().unwrap_or_default());
+                names.any(|name| policy.bypass_query.iter().any(|n| n.as_bytes() == name))
+            }))
+}
+
+impl Looking {
+    /// Makes the key of a request whose body, where it is part of the key, is `body`.
+    pub fn begin(
+        core: &Core,
+        client: &Client<'_>,
+        policy: &CachePolicy,
+        control: RequestControl,
+        now_ms: u64,
+        body: &[u8],
+    ) -> Self {
+        let mut key = core.take_key();
+        let request =
+            KeyRequest { head: client.head, scheme: client.peer.scheme(), body, salt: core.cache.salt() };
+        key::write(&mut key, policy, &request);
+        let primary = key.len();
+        Self { control, now_ms, key, primary, names: None }
+    }
+
+    /// Gives the key's buffer back.
+    pub fn end(self, core: &Core) {
+        core.give_key(self.key);
+    }
+
+    /// The key: of the variant, where there are variants.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Bytes of the key without the choice among variants.
+    pub fn primary_bytes(&self) -> usize {
+        self.primary
+    }
+
+    /// Where the key stands in the table.
+    pub fn hash(&self, core: &Core) -> KeyHash {
+        key::hash(core.cache.salt(), &self.key, &[])
+    }
+
+    /// What this core has served under the key of late: nothing that would have to be looked for elsewhere.
+    pub fn look_in_front(&mut self, core: &Core, head: &RequestHead) -> Option<Rc<Kept>> {
+        loop {
+            let kept = self.in_front(core)?;
+            match &*kept.content {
+                Content::Answer(_) => return Some(kept),
+                Content::Variants(names) if self.choose(names, head) => {}
+                _ => return None,
+            }
+        }
+    }
+
+    /// What stands under the key.
+    pub fn look(&mut self, core: &Core, head: &RequestHead) -> Seen {
+        self.key.truncate(self.primary);
+        self.names = None;
+        loop {
+            let kept = match self.in_front(core) {
+                Some(kept) => kept,
+                None => match self.in_table(core) {
+                    Ok(kept) => kept,
+                    Err(Seen::Filling(object)) => match self.other_variant(&object, head) {
+                        true => continue,
+                        false => return Seen::Filling(object),
+                    },
+                    Err(seen) => return seen,
+                },
+            };
+            match &*kept.content {
+                Content::Answer(_) => return Seen::Answer(kept),
+                Content::HitForMiss { until_ms } if *until_ms > self.now_ms => return Seen::HitForMiss,
+                Content::Variants(names) if self.choose(names, head) => {}
+                // A mark that is over, or variants of a variant.
+                _ => {
+                    core.front.forget(&self.key);
+                    core.cache.remove(self.hash(core), &kept.object);
+                    return Seen::Nothing;
+                }
+            }
+        }
+    }
+
+    fn in_front(&self, core: &Core) -> Option<Rc<Kept>> {
+        let kept = core.front.find(&self.key)?;
+        let sequence = core.cache.sequence();
+        if kept.checked.get() != sequence {
+            match core.cache.standing(&kept.object, tags(&kept.content)) {
+                Standing::Good => kept.checked.set(sequence),
+                // The table says what becomes of it.
+                Standing::Soft | Standing::Purged => {
+                    core.front.forget(&self.key);
+                    return None;
+                }
+            }
+        }
+        Some(kept)
+    }
+
+    fn in_table(&self, core: &Core) -> Result<Rc<Kept>, Seen> {
+        // Before the look: a purge behind it is seen the next time.
+        let sequence = core.cache.sequence();
+        let object = core.cache.find(self.hash(core), &self.key).ok_or(Seen::Nothing)?;
+        match object.content() {
+            Some(content) if object.life.state() == State::Complete => {
+                let kept = Kept::new(object, content, sequence);
+                if kept.object.life.is_usable() {
+                    core.front.keep(&self.key, &kept);
+                }
+                Ok(kept)
+            }
+            _ if object.life.state() == State::Filling => Err(Seen::Filling(object)),
+            _ => Err(Seen::Nothing),
+        }
+    }
+
+    /// Whether the answer on its way is known to be chosen by fields in which this request differs: then the key is
+    /// that of its own variant from here on.
+    fn other_variant(&mut self, object: &Object, head: &RequestHead) -> bool {
+        let Some(fill) = object.fill() else { return false };
+        match fill.head().and_then(|h| h.vary.as_deref()) {
+            Some(values) if !vary::matches(values, head) => self.choose(&values.names, head),
+            _ => false,
+        }
+    }
+
+    /// Adds the values of the fields that choose, once.
+    fn choose(&mut self, names: &[Box<str>], head: &RequestHead) -> bool {
+        if self.names.is_some() {
+            return false;
+        }
+        write_variant(&mut self.key, names, head);
+        self.names = Some(names.into());
+        true
+    }
+}
+
+/// Tag of the part of a key that tells variants apart; `key::write` never writes it.
+const VARIANT_TAG: u8 = 0xFE;
+
+/// Appends the part of a key that tells variants apart.
+pub fn write_variant(key: &mut Vec<u8>, names: &[Box<str>], head: &RequestHead) {
+    let values = vary::values(names, head);
+    key.push(VARIANT_TAG);
+    let length = u32::try_from(values.len()).unwrap_or(u32::MAX);
+    key.extend_from_slice(&length.to_le_bytes());
+    key.extend_from_slice(&values);
+}
+
+fn tags(content: &Content) -> &[u64] {
+    match content {
+        Content::Answer(answer::Answer { head, .. }) => &head.tags,
+        _ => &[],
+    }
+}
