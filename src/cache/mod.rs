@@ -7,13 +7,21 @@
 pub mod account;
 pub mod answer;
 pub mod counters;
+pub mod eviction;
 pub mod fields;
 pub mod fill;
+pub mod ghost;
+pub mod key;
+pub mod ledger;
 pub mod life;
 pub mod object;
 pub mod policy;
+pub mod store;
+pub mod table;
+pub mod use_count;
 
 pub use answer::{Answer, AnswerHead, Body, Terms};
 pub use fill::{Ending, Fill, Follower, Step};
 pub use object::{Content, Object};
 pub use policy::CachePolicy;
+pub use store::{Cache, Purge, Standing};
