@@ -6,12 +6,20 @@
 
 pub mod account;
 pub mod answer;
+pub mod cache_status;
 pub mod counters;
+mod dictionary;
+pub mod directives;
 pub mod fields;
 pub mod fill;
+pub mod judge;
 pub mod life;
+pub mod lifetime;
 pub mod object;
 pub mod policy;
+#[cfg(test)]
+mod rfc9111_tests;
+pub mod storable;
 
 pub use answer::{Answer, AnswerHead, Body, Terms};
 pub use fill::{Ending, Fill, Follower, Step};
