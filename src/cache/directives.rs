@@ -118,9 +118,10 @@ impl Directives {
         lists(&self.private_fields, name)
     }
 
-    /// Lower-case names of the fields that are not to be stored: those that `no-cache="…"` and `private="…"` list.
-    pub fn listed_fields(&self) -> impl Iterator<Item = &str> + Clone {
-        self.no_cache_fields.iter().chain(&self.private_fields).map(|name| &**name)
+    /// Lower-case names that `no-cache="…"` and `private="…"` list: fields that are not stored.
+    pub fn into_listed_fields(mut self) -> Vec<Box<str>> {
+        self.no_cache_fields.append(&mut self.private_fields);
+        self.no_cache_fields
     }
 
     /// Takes one directive in. In Cache-Control the stricter of two wins, in a structured field the last.

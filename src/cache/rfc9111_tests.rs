@@ -10,10 +10,11 @@ use proptest::prelude::*;
 use super::answer::Terms;
 use super::counters::RouteCounters;
 use super::directives::{Directives, MaxStale, Reach, RequestControl};
+use super::fields::StoredFields;
 use super::judge::{Use, judge, stale_on_error};
 use super::lifetime::{date_ms, initial_age_ms, jittered_ms};
 use super::policy::{Authorization, CachePolicy, Origin, SetCookie};
-use super::storable::{Exchange, is_whole_part, terms};
+use super::storable::{Exchange, confirmed_terms, is_whole_part, terms, unstored_fields};
 use crate::bounds;
 use crate::h1::{HeadLimits, Parsed, RequestParser, parse_response};
 use crate::http::{RequestHead, ResponseHead};
@@ -67,6 +68,10 @@ fn terms_of(asked: &str, answered: &str, policy: &CachePolicy) -> Result<Terms, 
 /// Lifetime in seconds, or why the answer is not stored.
 fn stored_s(asked: &str, answered: &str, policy: &CachePolicy) -> Result<u64, NotStored> {
     terms_of(asked, answered, policy).map(|terms| terms.lifetime_ms / 1_000)
+}
+
+fn names(directives: Directives) -> Vec<Box<str>> {
+    directives.into_listed_fields()
 }
 
 fn check(rows: &[(&str, &str, Result<u64, NotStored>)], policy: &CachePolicy) {
@@ -225,6 +230,33 @@ fn terms_say_when_stale_is_forbidden_and_for_how_long_it_is_not() {
     assert_eq!(of("max-age=60, no-cache=\"x-a\""), (false, false, 1_000, 2_000));
 }
 
+/// RFC 9111 §4.3.4: a confirmed answer lives by its new fields, and by the Age of the 304.
+#[test]
+fn a_confirmed_answer_gets_new_terms() {
+    let stored = |lines: &str| StoredFields::of_lines(with_dates(lines).replace('|', "\r\n").into_bytes());
+    let (asked, confirmation) = (request(""), response("304|Age: 7|Cache-Control: no-store"));
+    let exchange =
+        Exchange { request: &asked, response: &confirmation, request_ms: T, response_ms: T + 1_000, random: 0 };
+    let of = |lines: &str| confirmed_terms(&exchange, 200, &stored(lines), &plain());
+    let terms = of("Date: @0|ETag: \"a\"|Cache-Control: max-age=60|").unwrap();
+    assert_eq!((terms.lifetime_ms, terms.initial_age_ms, terms.response_ms), (60_000, 8_000, T + 1_000));
+    assert_eq!(of("Cache-Control: private|"), Err(NotStored::Private));
+    assert_eq!(of(""), Err(NotStored::NoFreshness));
+    let whole = stored("Cache-Control: max-age=60|ETag: \"a\"|Content-Range: bytes 0-9/10|");
+    assert_eq!(confirmed_terms(&exchange, 206, &whole, &plain()).map(|terms| terms.lifetime_ms), Ok(60_000));
+    let large = format!("X: {}|", "x".repeat(bounds::HEAD_BYTES_MAX));
+    assert_eq!(of(&large), Err(NotStored::FieldsTooLarge));
+}
+
+/// Fields that the origin lists are not stored, unless the operator overrides it.
+#[test]
+fn listed_fields_are_not_stored() {
+    let listed = response("200|Cache-Control: private=\"X-A\", no-cache=x-b");
+    assert_eq!(unstored_fields(&listed, &plain()).join(" "), "x-b x-a");
+    let overriding = CachePolicy { origin: Origin::Override, ttl: Box::new([(None, 1)]), ..plain() };
+    assert_eq!(unstored_fields(&listed, &overriding).len(), 0);
+}
+
 /// RFC 9111 §5.2 and RFC 9110 §5.6.1: lists over all lines, both forms of arguments, the stricter of two.
 #[test]
 fn cache_control_is_read_as_one_list() {
@@ -278,11 +310,11 @@ fn qualified_forms_list_their_fields() {
     assert_eq!((some.no_cache, some.private), (Reach::Fields, Reach::Fields));
     assert!(some.no_cache_lists(b"SET-cookie") && some.no_cache_lists(b"x-a") && some.no_cache_lists(b"x-c"));
     assert!(some.private_lists(b"X-B") && !some.private_lists(b"x-a") && !some.no_cache_lists(b"x-b"));
-    assert_eq!(some.listed_fields().collect::<Vec<_>>(), ["set-cookie", "x-a", "x-c", "x-b"]);
+    assert_eq!(names(some).join(" "), "set-cookie x-a x-c x-b");
     for whole in ["no-cache=\"a\", no-cache", "no-cache, no-cache=a", "no-cache=\"a b\"", "no-cache=\",\"", "no-cache="]
     {
         assert_eq!(parse(whole).no_cache, Reach::Whole, "{whole}");
-        assert_eq!(parse(whole).listed_fields().count(), 0, "{whole}");
+        assert_eq!(names(parse(whole)).len(), 0, "{whole}");
     }
 }
 
@@ -313,10 +345,10 @@ fn cdn_cache_control_goes_first_where_it_is_valid() {
         &plain(),
     );
     let listed = Directives::of_response(&response("200|CDN-Cache-Control: no-cache=(\"a\" b), private=\"c,d\""));
-    assert_eq!(listed.listed_fields().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+    assert_eq!(names(listed).join(" "), "a b c d");
     let last =
         Directives::of_response(&response("200|CDN-Cache-Control: no-cache=\"a\", no-cache, private, private=?0"));
-    assert_eq!((last.no_cache, last.private, last.listed_fields().count()), (Reach::Whole, Reach::Absent, 0));
+    assert_eq!((last.no_cache, last.private, names(last.clone()).len()), (Reach::Whole, Reach::Absent, 0));
 }
 
 /// RFC 9111 §4.2.3: the greater of what Date and what Age say, and the time on the way.
@@ -391,7 +423,7 @@ fn requests_say_what_they_take() {
     assert_eq!(of("Pragma: no-cache"), RequestControl { no_cache: true, ..nothing });
     assert_eq!(of("Pragma: x, No-Cache"), RequestControl { no_cache: true, ..nothing });
     assert_eq!(of("Pragma: no-store, max-age=0"), nothing);
-    assert_eq!(of("Pragma: no-cache|Cache-Control: max-age=5").no_cache, false);
+    assert!(!of("Pragma: no-cache|Cache-Control: max-age=5").no_cache);
     assert_eq!(of("Cache-Control: max-stale").max_stale, Some(MaxStale::Any));
     assert_eq!(of("Cache-Control: max-stale=5, max-stale").max_stale, Some(MaxStale::Ms(5_000)));
     assert_eq!(of("Cache-Control: max-stale=x").max_stale, Some(MaxStale::Ms(0)));
@@ -549,7 +581,7 @@ proptest! {
         let text = pieces.concat();
         let both = response(&format!("200|CDN-Cache-Control: {text}|Cache-Control: {text}|Age: {text}|Content-Range: bytes {text}"));
         let directives = Directives::of_response(&both);
-        for listed in directives.listed_fields() {
+        for listed in directives.into_listed_fields() {
             prop_assert!(!listed.is_empty() && crate::http::syntax::is_token(listed.as_bytes()));
         }
         is_whole_part(&both);

@@ -4,8 +4,11 @@
 
 use super::answer::Terms;
 use super::directives::{Directives, Reach};
+use super::fields::StoredFields;
 use super::lifetime::{self, Lifetime, Source};
 use super::policy::{Authorization, CachePolicy, Origin, SetCookie};
+use crate::bounds;
+use crate::h1::{HeadLimits, Parsed, parse_response};
 use crate::http::{FieldId, Method, RequestHead, ResponseHead, syntax};
 use crate::stats::NotStored;
 
@@ -30,9 +33,7 @@ pub fn terms(exchange: &Exchange<'_>, policy: &CachePolicy) -> Result<Terms, Not
     let (request, response) = (exchange.request, exchange.response);
     let said = Directives::of_response(response);
     let ignored = Directives::default();
-    // The operator's lifetime for the status replaces what the origin says about caching, all of it.
-    let overrides = policy.origin == Origin::Override && policy.ttl_ms(response.status).is_some();
-    let directives = if overrides { &ignored } else { &said };
+    let directives = if overrides(policy, response.status) { &ignored } else { &said };
     check_status(response, directives)?;
     let no_store = directives.no_store && !directives.must_understand;
     if no_store || Directives::of_request(request).no_store {
@@ -54,6 +55,46 @@ pub fn terms(exchange: &Exchange<'_>, policy: &CachePolicy) -> Result<Terms, Not
     let is_read = matches!(request.method, Method::Get | Method::Head);
     let lifetime = lifetime::lifetime(response, directives, policy, is_read, exchange.response_ms);
     with_freshness(exchange, policy, directives, lifetime)
+}
+
+/// The terms of a stored answer that a 304 has just confirmed (RFC 9111 §4.3.4).
+///
+/// `exchange` is that of the 304; `status` and `fields` are the stored ones, brought up to date by it. Age, which is
+/// never stored, is the 304's.
+///
+/// # Errors
+/// Why the answer may not be stored any longer; it may still answer this request.
+pub fn confirmed_terms(
+    exchange: &Exchange<'_>,
+    status: u16,
+    fields: &StoredFields,
+    policy: &CachePolicy,
+) -> Result<Terms, NotStored> {
+    let mut text = b"HTTP/1.1 ".to_vec();
+    text.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+    text.extend_from_slice(b" \r\n");
+    text.extend_from_slice(fields.lines());
+    if let Some(age) = exchange.response.find(FieldId::Age) {
+        text.extend_from_slice(b"Age: ");
+        text.extend_from_slice(age);
+        text.extend_from_slice(b"\r\n");
+    }
+    text.extend_from_slice(b"\r\n");
+    let limits = HeadLimits { head_bytes: bounds::HEAD_BYTES_MAX, fields: bounds::FIELDS_MAX, ..HeadLimits::default() };
+    let mut response = ResponseHead::default();
+    match parse_response(&text, &limits, &mut response) {
+        Ok(Parsed::Complete { .. }) => terms(&Exchange { response: &response, ..*exchange }, policy),
+        Ok(Parsed::Partial) | Err(_) => Err(NotStored::FieldsTooLarge),
+    }
+}
+
+/// Lower-case names of the fields that are not stored with the answer: those that `no-cache="…"` and `private="…"`
+/// list (RFC 9111 §5.2.2.4, §5.2.2.7).
+pub fn unstored_fields(response: &ResponseHead, policy: &CachePolicy) -> Vec<Box<str>> {
+    if overrides(policy, response.status) {
+        return Vec::new();
+    }
+    Directives::of_response(response).into_listed_fields()
 }
 
 /// Whether a 206 is the whole after all: `Content-Range: bytes 0-(n-1)/n`, and any Content-Length says n too.
@@ -81,6 +122,11 @@ pub fn is_whole_part(response: &ResponseHead) -> bool {
 pub fn has_credentials(request: &RequestHead) -> bool {
     let is_one = |id| matches!(id, FieldId::Authorization | FieldId::XApiKey | FieldId::ApiKey | FieldId::XGoogApiKey);
     request.fields.iter().any(|f| is_one(f.id))
+}
+
+/// Whether the operator's lifetime for the status replaces what the origin says about caching, all of it.
+fn overrides(policy: &CachePolicy, status: u16) -> bool {
+    policy.origin == Origin::Override && policy.ttl_ms(status).is_some()
 }
 
 /// RFC 9111 §3: the status is final and, where that is asked for, understood.
