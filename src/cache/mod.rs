@@ -6,24 +6,32 @@
 
 pub mod account;
 pub mod answer;
+pub mod cache_status;
 pub mod canonical_json;
 pub mod counters;
+mod dictionary;
+pub mod directives;
 pub mod event_stream;
 pub mod eviction;
 pub mod fields;
 pub mod fill;
 pub mod front;
 pub mod ghost;
+pub mod judge;
 pub mod key;
 pub mod ledger;
 pub mod life;
+pub mod lifetime;
 pub mod object;
 pub mod policy;
 pub mod query;
+pub mod storable;
 pub mod store;
 pub mod table;
 pub mod tags;
 pub mod use_count;
+#[cfg(test)]
+mod rfc9111_tests;
 
 pub use answer::{Answer, AnswerHead, Body, Terms};
 pub use fill::{Ending, Fill, Follower, Step};
