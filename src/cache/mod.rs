@@ -6,12 +6,17 @@
 
 pub mod account;
 pub mod answer;
+pub mod conditional;
 pub mod counters;
 pub mod fields;
 pub mod fill;
+pub mod freshen;
+pub mod invalidation;
 pub mod life;
 pub mod object;
 pub mod policy;
+pub mod range;
+pub mod vary;
 
 pub use answer::{Answer, AnswerHead, Body, Terms};
 pub use fill::{Ending, Fill, Follower, Step};
