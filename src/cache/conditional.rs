@@ -195,9 +195,17 @@ fn belongs_to_304(field: &FieldRef<'_>, tagged: bool) -> bool {
         | FieldId::Expires
         | FieldId::Vary => true,
         FieldId::LastModified => !tagged,
-        // Targeted forms of Cache-Control (RFC 9213), of whatever target.
-        _ => ends_with_ignore_case(field.name, b"-cache-control"),
+        // Targeted forms of Cache-Control (RFC 9213), of whatever target. And a script that sets If-None-Match itself gets
+        // the 304 to see: browsers hold it back where it does not permit the script's origin.
+        _ => {
+            ends_with_ignore_case(field.name, b"-cache-control")
+                || starts_with_ignore_case(field.name, b"access-control-")
+        }
     }
+}
+
+fn starts_with_ignore_case(name: &[u8], start: &[u8]) -> bool {
+    name.get(..start.len()).is_some_and(|front| front.eq_ignore_ascii_case(start))
 }
 
 fn ends_with_ignore_case(name: &[u8], end: &[u8]) -> bool {
@@ -327,7 +335,7 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         let kept = "Cache-Control: max-age=1\r\nCache-Control: public\r\nContent-Location: /a\r\nDate: x\r\nETag: \"a\"\r\n\
-                    Expires: 0\r\nVary: foo\r\nCDN-Cache-Control: max-age=2\r\n";
+                    Expires: 0\r\nVary: foo\r\nCDN-Cache-Control: max-age=2\r\nAccess-Control-Allow-Origin: *\r\n";
         let dropped = "Content-Type: a/b\r\nContent-Encoding: gzip\r\nLast-Modified: x\r\nServer: x\r\nX: y\r\n";
         assert_eq!(of(&format!("{kept}{dropped}")), kept);
         assert_eq!(of("Content-Type: a/b\r\nLast-Modified: x\r\n"), "Last-Modified: x\r\n");

@@ -12,8 +12,9 @@ use crate::stats::NotStored;
 /// The stored fields brought up to date by those of a 304 or of a response to HEAD (RFC 9111 §3.2).
 ///
 /// Each field of the response takes the place of all stored ones of its name. Kept as stored: Content-Encoding,
-/// Content-Type and Content-Range, which describe the bytes that are stored, and a stored entity tag. A response
-/// without Date is dated by `rules.response_ms`.
+/// Content-Type and Content-Range, which describe the bytes that are stored; a stored entity tag; and Set-Cookie, because
+/// a cookie of a confirmation is meant for the one client that caused it. A response without Date is dated by
+/// `rules.response_ms`.
 ///
 /// # Errors
 /// [`NotStored::FieldsTooLarge`] above [`crate::bounds::STORED_FIELDS_BYTES_MAX`].
@@ -23,7 +24,10 @@ pub fn freshened(
     rules: &FieldRules<'_>,
 ) -> Result<StoredFields, NotStored> {
     let tagged = stored.find(FieldId::Etag).is_some();
-    let updates = kept(response, rules).filter(|f| !describes_the_bytes(f.id) && !(tagged && f.id == FieldId::Etag));
+    let updates = kept(response, rules).filter(|f| match f.id {
+        FieldId::Etag => !tagged,
+        id => !stays_as_stored(id),
+    });
     let dated = updates.clone().any(|f| f.id == FieldId::Date);
     let mut lines = Vec::with_capacity(stored.lines().len() + response.bytes.len());
     for field in stored.iter() {
@@ -43,8 +47,9 @@ pub fn freshened(
     StoredFields::bounded(lines)
 }
 
-fn describes_the_bytes(id: FieldId) -> bool {
-    matches!(id, FieldId::ContentEncoding | FieldId::ContentRange | FieldId::ContentType)
+fn stays_as_stored(id: FieldId) -> bool {
+    use FieldId as F;
+    matches!(id, F::ContentEncoding | F::ContentRange | F::ContentType | F::SetCookie)
 }
 
 fn is_same_name(a: &FieldRef<'_>, b: &FieldRef<'_>) -> bool {
@@ -152,6 +157,7 @@ mod tests {
             ("ETag: W/\"a\"\r\n", "ETag: \"a\"\r\n", "ETag: W/\"a\"\r\n"),
             ("X: 1\r\n", "ETag: \"a\"\r\n", "X: 1\r\nETag: \"a\"\r\n"),
             ("X: 1\r\n", "Connection: x\r\nX: 2\r\nAge: 9\r\nKeep-Alive: timeout=1\r\n", "X: 1\r\n"),
+            ("X: 1\r\n", "Set-Cookie: a=b\r\n", "X: 1\r\n"),
             ("X: 1\r\n", "X-New: 1\r\n", "X: 1\r\nX-New: 1\r\n"),
         ];
         for (before, update, after) in rows {
