@@ -6,6 +6,8 @@ use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
 use ringway::base::clock;
+use ringway::bounds;
+use ringway::cache::Cache;
 use ringway::control::admin::AdminState;
 use ringway::control::config::Keep;
 use ringway::control::limits;
@@ -13,8 +15,10 @@ use ringway::control::listeners::Bound;
 use ringway::control::source::Source;
 use ringway::control::supervise::{Control, Signals, supervise};
 use ringway::log::{AccessFormat, CoreLog, Level, LogLane, LogSink, LogWriter, event};
+use ringway::net::mailbox;
 use ringway::order::{self, Inbox, ListenerOrder, Outbox};
 use ringway::plan::{AccessLog, Cores, Plan};
+use ringway::proxy::wakes::Bell;
 use ringway::stats::{CoreStats, ProcessInfo};
 use ringway::worker::driver::{self, Driver};
 use ringway::worker::{self, Assignment};
@@ -39,6 +43,8 @@ struct Parts {
     driver: Driver,
     plan: Arc<Plan>,
     connections_max: usize,
+    cache: Arc<Cache>,
+    bells: Vec<Bell>,
     stats: Vec<Arc<CoreStats>>,
     ended: mpsc::Sender<(usize, Result<(), String>)>,
     ready: std::sync::mpsc::SyncSender<()>,
@@ -74,8 +80,11 @@ impl Gateway {
         let (ready, ready_seen) = std::sync::mpsc::sync_channel(cpus.len());
         let plan = Arc::new(loaded.plan.clone());
         let connections_max = limits.connections_max;
-        let parts = Parts { cpus, driver, plan, connections_max, stats: stats.clone(), ended, ready };
-        let (workers, outboxes) = start_workers(&parts, sockets, lanes)?;
+        let cache = Cache::new(loaded.plan.start.cache.memory_bytes, salt()?);
+        let (bells, rung) = make_bells(cpus.len())?;
+        let stats_of = stats.clone();
+        let parts = Parts { cpus, driver, plan, connections_max, cache, bells, stats: stats_of, ended, ready };
+        let (workers, outboxes) = start_workers(&parts, sockets, lanes, rung)?;
         let cpus = parts.cpus.clone();
         drop(parts);
         wait_until_ready(&ready_seen, workers.len(), &mut ended_seen)?;
@@ -181,11 +190,12 @@ fn start_workers(
     parts: &Parts,
     sockets: Vec<Vec<ListenerOrder>>,
     lanes: Vec<LogLane>,
+    rung: Vec<mailbox::Inbox<u64>>,
 ) -> Result<(Vec<JoinHandle<()>>, Vec<Outbox>), String> {
     let (mut workers, mut outboxes) = (Vec::new(), Vec::new());
-    for (index, (listeners, log)) in sockets.into_iter().zip(lanes).enumerate() {
+    for (index, ((listeners, log), rung)) in sockets.into_iter().zip(lanes).zip(rung).enumerate() {
         let (outbox, inbox) = order::queue().map_err(|e| format!("the order queue of a core: {e}"))?;
-        let worker = assignment(parts, index, listeners, log, inbox).and_then(|a| worker::start(a).ok());
+        let worker = assignment(parts, index, (listeners, log), inbox, rung).and_then(|a| worker::start(a).ok());
         workers.push(worker.ok_or("no thread for a core could be made; raise the limit on processes")?);
         outboxes.push(outbox);
     }
@@ -195,9 +205,9 @@ fn start_workers(
 fn assignment(
     parts: &Parts,
     index: usize,
-    listeners: Vec<ListenerOrder>,
-    log: LogLane,
+    (listeners, log): (Vec<ListenerOrder>, LogLane),
     inbox: Inbox,
+    rung: mailbox::Inbox<u64>,
 ) -> Option<Assignment> {
     let cpu = *parts.cpus.get(index)?;
     let (ready, ended) = (parts.ready.clone(), parts.ended.clone());
@@ -208,6 +218,10 @@ fn assignment(
         plan: Arc::clone(&parts.plan),
         listeners,
         inbox,
+        index,
+        cache: Arc::clone(&parts.cache),
+        bells: parts.bells.clone().into(),
+        rung,
         stats: Arc::clone(parts.stats.get(index)?),
         log_format: if log_off { AccessFormat::Off } else { parts.plan.start.access_format },
         log,
@@ -216,6 +230,21 @@ fn assignment(
         on_ready: Box::new(move || ready.send(()).unwrap_or_default()),
         on_end: Box::new(move |outcome| ended.try_send((cpu, outcome)).unwrap_or_default()),
     })
+}
+
+/// A bell for each core, and what rings in it.
+fn make_bells(cores: usize) -> Result<(Vec<Bell>, Vec<mailbox::Inbox<u64>>), String> {
+    let bells = (0..cores).map(|_| mailbox::mailbox(bounds::WAKES_MAX));
+    let bells: Vec<_> = bells.collect::<Result<_, _>>().map_err(|e| format!("the bell of a core: {e}"))?;
+    Ok(bells.into_iter().unzip())
+}
+
+/// Randomness that keys of the cache are made with: nobody outside can tell which of them meet.
+fn salt() -> Result<[u8; 32], String> {
+    let mut salt = [0; 32];
+    aws_lc_rs::rand::fill(&mut salt)
+        .map_err(|_| "the system has no randomness for the keys of the cache".to_owned())?;
+    Ok(salt)
 }
 
 fn wait_until_ready(ready: &std::sync::mpsc::Receiver<()>, workers: usize, ended: &mut Ended) -> Result<(), String> {

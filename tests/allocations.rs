@@ -206,6 +206,8 @@ impl Bench {
             upstream: "llm",
             endpoint: Some(self.peer.socket),
             reason: None,
+            cache: None,
+            cache_detail: None,
             total_us: 1_234,
             upstream_us: Some(1_000),
             first_byte_us: Some(1_100),

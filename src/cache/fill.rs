@@ -104,6 +104,8 @@ pub struct Fill {
     held: Arc<Held>,
     /// One more than the number of the core whose writer waits for room.
     stalled: AtomicU32,
+    /// The charge of what arrived, once nothing more does: readers hold it as long as they hold the bytes.
+    charge: OnceLock<Charge>,
 }
 
 impl Fill {
@@ -118,6 +120,7 @@ impl Fill {
             waiting: Waiting::default(),
             held,
             stalled: AtomicU32::new(0),
+            charge: OnceLock::new(),
         });
         let writer = Writer {
             fill: Arc::clone(&fill),
@@ -281,9 +284,26 @@ impl Writer {
 
     /// Publishes the end. Returns the cores to ring.
     #[must_use]
-    pub fn end(self, ending: Ending) -> u64 {
+    pub fn end(mut self, ending: Ending) -> u64 {
+        self.finish(ending)
+    }
+
+    fn finish(&mut self, ending: Ending) -> u64 {
+        if let Some(charge) = self.charge.take() {
+            let _ = self.fill.charge.set(charge);
+        }
+        // Set once: the first end is the end.
         let _ = self.fill.ending.set(ending);
         self.fill.waiting.take()
+    }
+}
+
+impl Drop for Writer {
+    /// A writer that vanished has failed; its readers see it at their next look.
+    fn drop(&mut self) {
+        if self.fill.ending.get().is_none() {
+            let _ = self.finish(Ending::Failed(Reason::Internal));
+        }
     }
 }
 
@@ -325,6 +345,15 @@ impl Follower {
         });
         self.place = place;
         step
+    }
+
+    /// The next segment, where it is there and has at most `most` bytes. Announces no waiting.
+    pub fn next_small(&mut self, most: usize) -> Option<Bytes> {
+        let (block, index) = self.place.take()?;
+        let (block, index, found) = advance(block, index);
+        let fits = found.as_ref().is_some_and(|segment| segment.len() <= most);
+        self.place = Some((block, if found.is_some() && !fits { index - 1 } else { index }));
+        found.filter(|_| fits)
     }
 
     /// The core whose writer waits for this reader to come along, at most once per stall.

@@ -47,6 +47,12 @@ const ABSENT: u32 = u32::MAX;
 /// normal form; an absent field differs from an empty one.
 pub fn values(names: &[Box<str>], request: &RequestHead) -> Box<[u8]> {
     let mut out = Vec::new();
+    write_values(&mut out, names, request);
+    out.into()
+}
+
+/// As [`values`], appended to `out`.
+pub fn write_values(out: &mut Vec<u8>, names: &[Box<str>], request: &RequestHead) {
     for name in names {
         let at = out.len();
         out.extend_from_slice(&ABSENT.to_le_bytes());
@@ -61,7 +67,6 @@ pub fn values(names: &[Box<str>], request: &RequestHead) -> Box<[u8]> {
             }
         }
     }
-    out.into_boxed_slice()
 }
 
 /// Whether a request has the same values. Allocates nothing.

@@ -16,7 +16,8 @@ use crate::net::ready::Waited;
 use crate::net::{Filled, Input, Read, ReadError, Stream, Timer, Until, Wait, task};
 use crate::proxy::exchange::{Progress, RequestBody};
 use crate::proxy::failure::Failure;
-use crate::proxy::{Client, Core, Next, Peer, refuse, serve};
+use crate::proxy::hit::Rest;
+use crate::proxy::{Client, Core, Next, Peer, Served, refuse, serve, serve_at_once, serve_rest};
 use crate::stats::{Gauge, Reason};
 
 pub use super::open::Newcomer;
@@ -34,6 +35,8 @@ pub struct Connection {
     /// The core's beat in which the last exchange ended, and how many have ended in it.
     pub beat: u32,
     pub beat_exchanges: u32,
+    /// What is left to be sent of a response that was begun at once.
+    pub unsent: Option<Box<Rest>>,
 }
 
 /// Serves one connection to its end.
@@ -43,7 +46,11 @@ pub async fn run(newcomer: Box<Newcomer>) {
         if !connection.has_request() && !connection.wait().await {
             break;
         }
-        match Box::pin(connection.exchange()).await {
+        let next = match connection.exchange_at_once() {
+            Some(next) => next,
+            None => Box::pin(connection.exchange()).await,
+        };
+        match next {
             Next::KeepAlive => connection.breathe().await,
             Next::Close { linger } => return Box::pin(connection.close(linger)).await,
             Next::Reset => return connection.reset(),
@@ -110,10 +117,62 @@ impl Connection {
         }
     }
 
+    /// A request that is there as a whole and that a stored answer at hand answers: served without a wait, and without
+    /// memory of its own. `None` = it takes the usual way, from the beginning.
+    fn exchange_at_once(&mut self) -> Option<Next> {
+        let Self { visit, settings, stream, peer, timer, input, empty_lines, unsent, .. } = self;
+        let (core, options) = (&visit.front.core, &*settings.options);
+        let service = core.service();
+        if service.shared.router.key_policies().is_empty() {
+            return None;
+        }
+        let started_us = clock::now_us();
+        let mut head = core.take_request_head();
+        let mut parser = RequestParser::after_empty_lines(*empty_lines);
+        let parsed = parser.parse(input.unread(), &service.shared.limits, &mut head);
+        let served = match (parsed, h1::request_framing(&head)) {
+            (Ok(Parsed::Complete { head_bytes }), Ok(framing)) if framing.body.is_empty() => {
+                let progress = Progress::default();
+                let mut client = Client {
+                    stream,
+                    head: &head,
+                    framing,
+                    peer: *peer,
+                    timer,
+                    body_ms: options.body_ms,
+                    send_ms: options.send_ms,
+                    body: None,
+                    progress: &progress,
+                    started_us,
+                };
+                let served = serve_at_once(core, &mut client);
+                if !matches!(served, Served::NotNow) {
+                    input.consume(head_bytes);
+                    *empty_lines = 0;
+                }
+                served
+            }
+            _ => Served::NotNow,
+        };
+        core.give_request_head(head);
+        match served {
+            Served::Done(next) => Some(next),
+            Served::NotNow => None,
+            Served::Part(rest) => {
+                *unsent = Some(rest);
+                None
+            }
+        }
+    }
+
     /// One request and its response.
     async fn exchange(&mut self) -> Next {
+        if let Some(rest) = self.unsent.take() {
+            return serve_rest(&self.visit.front.core, &self.stream, &self.timer, self.settings.options.send_ms, *rest)
+                .await;
+        }
         let Self { visit, settings, stream, peer, timer, input, empty_lines, .. } = self;
-        let (core, options) = (&*visit.front.core, &*settings.options);
+        let (core, options) = (&visit.front.core, &*settings.options);
         let started_us = clock::now_us();
         let mut head = core.take_request_head();
         let mut parser = RequestParser::after_empty_lines(std::mem::take(empty_lines));

@@ -46,6 +46,7 @@ pub async fn open(newcomer: Box<Newcomer>) -> Option<Connection> {
             empty_lines: 0,
             beat: 0,
             beat_exchanges: 0,
+            unsent: None,
         }),
         Err(reason) => {
             visit.front.core.stats.reason(reason);

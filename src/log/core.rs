@@ -150,6 +150,8 @@ mod tests {
             upstream: "",
             endpoint: None,
             reason: None,
+            cache: None,
+            cache_detail: None,
             total_us: 0,
             upstream_us: None,
             first_byte_us: None,

@@ -95,6 +95,10 @@ fn json(record: &AccessRecord<'_>, scratch: &mut Scratch, out: &mut Vec<u8>) {
     endpoint(record.endpoint, out);
     string(b",\"request_id\":", Some(record.request_id), out);
     string(b",\"reason\":", record.reason.map(str::as_bytes), out);
+    if let Some(cache) = record.cache {
+        string(b",\"cache\":", Some(cache.as_bytes()), out);
+        string(b",\"cache_detail\":", record.cache_detail.map(str::as_bytes), out);
+    }
     if let Some(referer) = record.referer {
         out.extend_from_slice(b",\"referer\":\"");
         uri(referer, most, escape::json, &mut scratch.clean, out);
@@ -235,6 +239,8 @@ mod tests {
             upstream: "anthropic",
             endpoint: Some("[2001:db8::1]:443".parse().unwrap()),
             reason: None,
+            cache: None,
+            cache_detail: None,
             total_us: 12_034,
             upstream_us: Some(999),
             first_byte_us: None,

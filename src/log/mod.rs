@@ -72,6 +72,10 @@ pub struct AccessRecord<'a> {
     pub endpoint: Option<SocketAddr>,
     /// Name of the negative outcome, if there was one.
     pub reason: Option<&'static str>,
+    /// How the cache answered; `None` = the route has none.
+    pub cache: Option<&'a str>,
+    /// Why it did so, where there is a reason.
+    pub cache_detail: Option<&'a str>,
     /// Microseconds from the first byte of the request to the last of the response.
     pub total_us: u64,
     pub upstream_us: Option<u64>,

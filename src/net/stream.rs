@@ -122,6 +122,25 @@ impl Stream {
         self.write_all(parts, timer, timeout_ms).await
     }
 
+    /// Sends as much as goes without waiting; `None` = everything is sent. `Some` = so many bytes are taken: go on behind
+    /// them with [`Stream::write_all`], even where none is left (TLS may hold back records).
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub fn try_write(&self, parts: &mut [IoSlice<'_>]) -> io::Result<Option<usize>> {
+        let bytes: usize = parts.iter().map(|p| p.len()).sum();
+        match self {
+            Self::Plain(socket) => {
+                let taken = socket.try_write(parts)?.unwrap_or(0);
+                Ok((taken < bytes).then_some(taken))
+            }
+            Self::Tls(tls) => {
+                tls.records.borrow_mut().write(parts);
+                Ok(if tls.try_flush()? { None } else { Some(bytes) })
+            }
+        }
+    }
+
     /// Sends a few bytes without waiting; `false` = the connection is of no use any more. No room at all is no failure:
     /// nothing is sent then. (On TLS what finds no room goes out before anything else.)
     pub fn try_send(&self, bytes: &[u8]) -> bool {

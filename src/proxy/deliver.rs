@@ -6,13 +6,17 @@ use std::rc::Rc;
 use super::core::{Core, CoreService};
 use super::exchange::{Client, Exchange};
 use super::failure::{CLIENT_CLOSED_REQUEST, Failure};
-use super::fetch::{Answered, Reply, give_back};
+use super::fetch::{Answered, give_back};
 use super::headers::{self, ResponseParts};
+use super::obtain::Followed;
+use super::route::Route;
 use super::transfer::{Sink, Source, TransferError, transfer};
 use super::tunnel::{Side, tunnel};
 use super::upload::{Upload, drive};
+use super::{follow, hit};
 use crate::base::clock;
 use crate::bounds;
+use crate::cache::front::Kept;
 use crate::h1::{BodyDecoder, BodyEncoder, BodyLength};
 use crate::http::{FieldId, Method};
 use crate::net::stream::WriteError;
@@ -31,25 +35,48 @@ pub enum Next {
     Reset,
 }
 
+/// How an exchange goes on.
+pub enum Reply<'a> {
+    /// There is no response: the failure table says what the client is told.
+    Failed(Failure),
+    /// A response whose body follows on the connection.
+    Answered(Box<Answered<'a>>),
+    /// `101`: the connection is a tunnel from here on.
+    Switched(Box<Answered<'a>>),
+    /// A stored answer.
+    Stored(&'a Route, Rc<Kept>),
+    /// An answer that is still arriving.
+    Followed(&'a Route, Followed),
+}
+
+impl<'a> Reply<'a> {
+    /// What an upstream answered.
+    pub fn of(answered: Box<Answered<'a>>) -> Self {
+        if answered.head.status == 101 { Self::Switched(answered) } else { Self::Answered(answered) }
+    }
+}
+
 /// Sends the reply.
 pub async fn deliver(
-    core: &Core,
+    core: &Rc<Core>,
     service: &CoreService,
     client: &mut Client<'_>,
-    exchange: &mut Exchange,
+    exchange: &mut Exchange<'_>,
     reply: Reply<'_>,
 ) -> Next {
     let next = match reply {
         Reply::Failed(failure) => fail(core, client, exchange, failure).await,
         Reply::Answered(answered) => answer(core, service, client, exchange, answered).await,
         Reply::Switched(answered) => Box::pin(switch(core, service, client, exchange, answered)).await,
+        Reply::Stored(route, kept) => hit::send(core, service, route, client, exchange, &kept).await,
+        Reply::Followed(route, followed) => follow::follow(core, service, route, client, exchange, followed).await,
     };
     exchange.upstream_ended_us.get_or_insert_with(clock::now_us);
     next
 }
 
 /// Sends a failure's response, unless nobody is there to get it.
-async fn fail(core: &Core, client: &mut Client<'_>, exchange: &mut Exchange, failure: Failure) -> Next {
+async fn fail(core: &Core, client: &mut Client<'_>, exchange: &mut Exchange<'_>, failure: Failure) -> Next {
     // At the drain's deadline every wait ends: whatever it was for, the drain is the reason.
     let failure = if client.timer.is_over() { Reason::Draining.into() } else { failure };
     exchange.failure = Some(failure);
@@ -127,7 +154,7 @@ async fn answer(
     core: &Core,
     service: &CoreService,
     client: &mut Client<'_>,
-    exchange: &mut Exchange,
+    exchange: &mut Exchange<'_>,
     mut answered: Box<Answered<'_>>,
 ) -> Next {
     let body = towards_client(client, answered.framing.body);
@@ -167,7 +194,7 @@ async fn answer(
 
 /// Ends a response that was cut, so that the client cannot take it for a whole one: a chunked body lacks its last
 /// chunk, a length its bytes; only where the end of the connection is the end of the body it takes a reset.
-fn broken(exchange: &mut Exchange, failure: Failure, body: BodyLength) -> Next {
+pub fn broken(exchange: &mut Exchange<'_>, failure: Failure, body: BodyLength) -> Next {
     exchange.failure = Some(failure);
     if failure.is_silent() {
         exchange.status = CLIENT_CLOSED_REQUEST;
@@ -180,7 +207,7 @@ fn begin(
     core: &Core,
     service: &CoreService,
     client: &Client<'_>,
-    exchange: &mut Exchange,
+    exchange: &mut Exchange<'_>,
     answered: &Answered<'_>,
     (body, keep_alive): (BodyLength, bool),
 ) -> Vec<u8> {
@@ -196,6 +223,7 @@ fn begin(
         keep_alive,
         upgrade: answered.head.status == 101,
         date: core.date(),
+        cache: exchange.cache.as_ref(),
     };
     headers::write_response(&mut out, &parts);
     exchange.status = answered.head.status;
@@ -204,7 +232,8 @@ fn begin(
     out
 }
 
-fn sink<'a>(client: &Client<'a>, pending: &'a mut Vec<u8>, encoder: BodyEncoder) -> Sink<'a> {
+/// Where a response body goes, behind the head in `pending`.
+pub fn sink<'a>(client: &Client<'a>, pending: &'a mut Vec<u8>, encoder: BodyEncoder) -> Sink<'a> {
     Sink {
         stream: client.stream,
         pending,
@@ -258,9 +287,16 @@ async fn copy(
         TransferError::Malformed(reject) => {
             Failure { reason: Reason::UpstreamBadResponse, detail: Some(reject.name()) }
         }
-        TransferError::Sink(WriteError::Expired) => Reason::SendTimeout.into(),
-        TransferError::Sink(_) => Reason::ClientGone.into(),
+        TransferError::Sink(error) => sink_failure(&error),
     })
+}
+
+/// Why a client did not take the response.
+pub fn sink_failure(error: &WriteError) -> Failure {
+    match error {
+        WriteError::Expired => Reason::SendTimeout.into(),
+        _ => Reason::ClientGone.into(),
+    }
 }
 
 /// `101`: the head goes out, then the connection is a tunnel.
@@ -268,7 +304,7 @@ async fn switch(
     core: &Core,
     service: &CoreService,
     client: &mut Client<'_>,
-    exchange: &mut Exchange,
+    exchange: &mut Exchange<'_>,
     mut answered: Box<Answered<'_>>,
 ) -> Next {
     let protocol = answered.head.find(FieldId::Upgrade).unwrap_or_default();

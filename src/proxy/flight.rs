@@ -21,7 +21,7 @@ use crate::cache::event_stream::{StreamEnd, StreamVerdict};
 use crate::cache::fill::{Ending, Writer};
 use crate::cache::front::Kept;
 use crate::cache::life::State;
-use crate::cache::object::{Content, Object};
+use crate::cache::object::Content;
 use crate::cache::policy::{CachePolicy, Unwanted};
 use crate::cache::{conditional, judge, storable};
 use crate::h1::{self, BodyDecoder, BodyLength, ResponseFraming};
@@ -166,7 +166,8 @@ impl Flight {
         (request_ms, response_ms): (u64, u64),
     ) -> Result<AnswerHead, NotStored> {
         let random = self.core.random.next_u64();
-        let exchange = storable::Exchange { request: &self.request.head, response: head, request_ms, response_ms, random };
+        let exchange =
+            storable::Exchange { request: &self.request.head, response: head, request_ms, response_ms, random };
         let terms = storable::terms(&exchange, &self.policy)?;
         let length = match framing.body {
             BodyLength::None => Some(0),
@@ -181,7 +182,13 @@ impl Flight {
     }
 
     /// The answer is not to be shared: who led gets it, the others go alone, and so do the next ones for a while.
-    fn release(&mut self, connection: Connection, head: ResponseHead, framing: ResponseFraming, reason: NotStored) -> Ending {
+    fn release(
+        &mut self,
+        connection: Connection,
+        head: ResponseHead,
+        framing: ResponseFraming,
+        reason: NotStored,
+    ) -> Ending {
         let status = head.status;
         self.landing.mark(&self.core, mark_ms(&self.policy, status));
         self.handoff.borrow_mut().replace(Handed { connection, head, framing });
@@ -276,7 +283,8 @@ impl Flight {
         writer: &mut Writer,
         until: Until<'_>,
     ) -> Result<Arrived, TransferError> {
-        let mut end = head.fields.find(FieldId::ContentType).filter(|t| is_event_stream(t)).map(|_| StreamEnd::default());
+        let mut end =
+            head.fields.find(FieldId::ContentType).filter(|t| is_event_stream(t)).map(|_| StreamEnd::default());
         let (mut not_stored, mut burst) = (None, 0);
         loop {
             let piece = source.next(None, &self.core.buffers).await?;

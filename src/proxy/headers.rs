@@ -3,12 +3,17 @@
 //! Framing fields are always written anew from the verdict of `h1::framing`, never copied. What the gateway sets itself
 //! is written after the copying, so no Connection field of a peer can remove it.
 
+use std::cell::OnceCell;
 use std::io::Write as _;
 use std::net::IpAddr;
 
-use super::exchange::{Peer, RequestId};
+use super::exchange::{CacheNote, Peer, RequestId};
 use super::route::{Edits, Route};
 use super::service::{ForwardedPolicy, Service};
+use crate::cache::AnswerHead;
+use crate::cache::cache_status;
+use crate::cache::conditional::{self, STRIPPED};
+use crate::cache::fields::StoredFields;
 use crate::h1::{self, BodyLength, connection_tokens};
 use crate::http::head::FieldRef;
 use crate::http::{FieldId, RequestHead, ResponseHead, Version};
@@ -26,6 +31,8 @@ pub struct RequestParts<'a> {
     pub body: BodyLength,
     pub forward_expect: bool,
     pub upgrade: bool,
+    /// For an answer that is to be stored: lines sent in place of the client's own conditions and range.
+    pub validators: Option<&'a [u8]>,
 }
 
 /// Appends the head of the upstream request, empty line included.
@@ -36,7 +43,11 @@ pub fn write_request(out: &mut Vec<u8>, parts: &RequestParts<'_>) {
     out.extend_from_slice(b" HTTP/1.1\r\n");
     let edits = &parts.route.request;
     write_own(out, edits, b"Host", parts.host);
-    copy_fields(out, parts.head.fields(), edits, |f| !belongs_to_gateway(f.id) && !is_twin(f, edits));
+    let replaced = |id| parts.validators.is_some() && STRIPPED.contains(&id);
+    copy_fields(out, parts.head.fields(), edits, |f| {
+        !belongs_to_gateway(f.id) && !is_twin(f, edits) && !replaced(f.id)
+    });
+    out.extend_from_slice(parts.validators.unwrap_or_default());
     write_client(out, parts);
     write_framing(out, parts.body);
     if parts.forward_expect {
@@ -264,6 +275,8 @@ pub struct ResponseParts<'a> {
     /// The response is `101 Switching Protocols`.
     pub upgrade: bool,
     pub date: [u8; super::core::DATE_BYTES],
+    /// What the cache did, where the route has one.
+    pub cache: Option<&'a CacheNote>,
 }
 
 /// Appends the head of the response to the client, empty line included.
@@ -281,6 +294,9 @@ pub fn write_response(out: &mut Vec<u8>, parts: &ResponseParts<'_>) {
         write_own(out, edits, b"Date", &parts.date);
     }
     write_via(out, edits, parts.head.version, parts.via);
+    if let Some(note) = parts.cache {
+        write_cache_status(out, edits, parts.via, note);
+    }
     write_own(out, edits, b"X-Request-Id", parts.request_id.as_bytes());
     write_brought(out, edits);
     if parts.upgrade {
@@ -289,6 +305,98 @@ pub fn write_response(out: &mut Vec<u8>, parts: &ResponseParts<'_>) {
         write_persistence(out, parts.client_version, parts.keep_alive);
     }
     out.extend_from_slice(b"\r\n");
+}
+
+fn write_cache_status(out: &mut Vec<u8>, edits: &Edits, name: &[u8], note: &CacheNote) {
+    if !edits.drops(b"cache-status") {
+        out.extend_from_slice(b"Cache-Status: ");
+        cache_status::write(out, name, &note.status);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// What a response out of the cache is made of.
+pub struct StoredParts<'a> {
+    pub service: &'a Service,
+    pub route: &'a Route,
+    pub request_id: &'a RequestId,
+    pub note: Option<&'a CacheNote>,
+    /// Unix epoch, milliseconds.
+    pub now_ms: u64,
+    pub answer: &'a AnswerHead,
+    /// Where the head of the whole answer is kept between two hits.
+    pub rendered: Option<&'a OnceCell<Box<[u8]>>>,
+    pub status: u16,
+    /// How the body is framed, or would be (HEAD).
+    pub body: BodyLength,
+    pub range: Option<RangeField>,
+    pub client_version: Version,
+    pub keep_alive: bool,
+}
+
+/// What a 206 or 416 says about its part.
+pub enum RangeField {
+    /// Content-Range.
+    Part(String),
+    /// Content-Type of several parts.
+    Several(Vec<u8>),
+}
+
+/// Appends the head of a response out of the cache, empty line included.
+pub fn write_stored(out: &mut Vec<u8>, parts: &StoredParts<'_>) {
+    let edits = &parts.route.response;
+    match parts.rendered {
+        Some(rendered) if parts.status == parts.answer.status && parts.range.is_none() => {
+            out.extend_from_slice(rendered.get_or_init(|| {
+                let mut text = Vec::new();
+                write_lasting(&mut text, parts);
+                text.into()
+            }));
+        }
+        _ => write_lasting(out, parts),
+    }
+    match &parts.range {
+        Some(RangeField::Part(value)) => write_field(out, b"Content-Range", value.as_bytes()),
+        Some(RangeField::Several(value)) => write_field(out, b"Content-Type", value),
+        None => {}
+    }
+    // What answers with 204 has no length (RFC 9110 §8.6).
+    write_framing(out, if parts.status == 204 { BodyLength::None } else { parts.body });
+    out.extend_from_slice(b"Age: ");
+    let age_s = parts.answer.terms.age_ms(parts.now_ms) / 1_000;
+    out.extend_from_slice(itoa::Buffer::new().format(age_s).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    if let Some(note) = parts.note {
+        write_cache_status(out, edits, parts.service.via.as_bytes(), note);
+    }
+    write_own(out, edits, b"X-Request-Id", parts.request_id.as_bytes());
+    write_persistence(out, parts.client_version, parts.keep_alive);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The part of a stored head that is the same at each hit.
+fn write_lasting(out: &mut Vec<u8>, parts: &StoredParts<'_>) {
+    let (answer, edits) = (parts.answer, &parts.route.response);
+    let reason = if parts.status == answer.status { &*answer.reason } else { reason_phrase(parts.status).as_bytes() };
+    write_status_line(out, parts.status, reason);
+    let strip_tags = parts.route.cache.as_ref().is_some_and(|policy| policy.strip_tags);
+    let several = matches!(parts.range, Some(RangeField::Several(_)));
+    let keep = |field: FieldRef<'_>| match field.id {
+        FieldId::SurrogateKey | FieldId::CacheTag => !strip_tags,
+        FieldId::ContentType => !several,
+        _ => true,
+    };
+    match parts.status {
+        304 if answer.status != 304 => {
+            let mut lines = Vec::new();
+            conditional::write_not_modified(&mut lines, &answer.fields);
+            copy_fields(out, StoredFields::of_lines(lines).iter(), edits, keep);
+        }
+        412 | 416 => {}
+        _ => copy_fields(out, answer.fields.iter(), edits, keep),
+    }
+    write_via(out, edits, answer.version, parts.service.via.as_bytes());
+    write_brought(out, edits);
 }
 
 /// Appends an interim (1xx) response without hop-by-hop fields and what the edits remove.
@@ -366,12 +474,16 @@ pub fn write_failure(
 /// The reason phrases of the statuses that the gateway itself sends.
 fn reason_phrase(status: u16) -> &'static str {
     match status {
+        206 => "Partial Content",
+        304 => "Not Modified",
         400 => "Bad Request",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        412 => "Precondition Failed",
         413 => "Content Too Large",
         414 => "URI Too Long",
+        416 => "Range Not Satisfiable",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         501 => "Not Implemented",

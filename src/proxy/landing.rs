@@ -5,10 +5,8 @@ use std::sync::atomic::Ordering;
 
 use super::core::Core;
 use super::lookup::write_variant;
-use crate::bounds;
 use crate::cache::account::footprint;
 use crate::cache::answer::{Answer, AnswerHead, Body, Terms, VaryValues};
-use crate::cache::directives::Directives;
 use crate::cache::fields::{FieldRules, StoredFields};
 use crate::cache::front::Kept;
 use crate::cache::key::{self, KeyHash};
@@ -18,7 +16,6 @@ use crate::cache::policy::{CachePolicy, SetCookie};
 use crate::cache::store::Standing;
 use crate::cache::vary::{self, Vary};
 use crate::cache::{freshen, storable, tags};
-use crate::h1::{HeadLimits, parse_response};
 use crate::http::{RequestHead, ResponseHead, Version};
 use crate::stats::NotStored;
 
@@ -175,16 +172,11 @@ fn renew(
     response: &ResponseHead,
     (request_ms, response_ms): (u64, u64),
 ) -> Result<AnswerHead, NotStored> {
-    let fields = freshen::freshened(&stored.fields, response)?;
-    let mut text = format!("HTTP/1.1 {} \r\n", stored.status).into_bytes();
-    text.extend_from_slice(fields.lines());
-    text.extend_from_slice(b"\r\n");
-    let mut merged = ResponseHead::default();
-    let limits = HeadLimits { head_bytes: bounds::HEAD_BYTES_MAX, fields: bounds::FIELDS_MAX, ..HeadLimits::default() };
-    parse_response(&text, &limits, &mut merged).map_err(|_| NotStored::FieldsTooLarge)?;
-    let random = core.random.next_u64();
-    let exchange = storable::Exchange { request, response: &merged, request_ms, response_ms, random };
-    let terms: Terms = storable::terms(&exchange, policy)?;
+    let without = storable::unstored_fields(response, policy);
+    let rules = FieldRules { response_ms, strip_cookies: policy.set_cookie == SetCookie::Strip, without: &without };
+    let fields = freshen::freshened(&stored.fields, response, &rules)?;
+    let exchange = storable::Exchange { request, response, request_ms, response_ms, random: core.random.next_u64() };
+    let terms = storable::confirmed_terms(&exchange, stored.status, &fields, policy)?;
     Ok(AnswerHead {
         status: stored.status,
         version: stored.version,
@@ -208,8 +200,7 @@ pub fn answer_head(
     terms: Terms,
     length: Option<u64>,
 ) -> Result<AnswerHead, NotStored> {
-    let directives = Directives::of_response(response);
-    let without: Vec<&str> = directives.listed_fields().collect();
+    let without = storable::unstored_fields(response, policy);
     let rules = FieldRules {
         response_ms: terms.response_ms,
         strip_cookies: policy.set_cookie == SetCookie::Strip,
@@ -225,7 +216,8 @@ pub fn answer_head(
         }
     };
     Ok(AnswerHead {
-        status: response.status,
+        // A part that is the whole is stored as what it is.
+        status: if response.status == 206 { 200 } else { response.status },
         version: if response.version == Version::Http10 { Version::Http10 } else { Version::Http11 },
         reason: response.reason().into(),
         fields,
@@ -240,5 +232,9 @@ pub fn answer_head(
 fn head_bytes(head: &AnswerHead) -> u64 {
     let vary = head.vary.as_ref().map_or(0, |v| footprint(v.values.len() + 32 * v.names.len() + 48));
     let parts = size_of::<Content>() + size_of::<AnswerHead>() + 32 + size_of::<Body>() + 16;
-    footprint(head.fields.lines().len()) + footprint(head.reason.len()) + vary + 8 * head.tags.len() as u64 + parts as u64
+    footprint(head.fields.lines().len())
+        + footprint(head.reason.len())
+        + vary
+        + 8 * head.tags.len() as u64
+        + parts as u64
 }

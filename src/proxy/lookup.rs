@@ -80,8 +80,7 @@ impl Looking {
         body: &[u8],
     ) -> Self {
         let mut key = core.take_key();
-        let request =
-            KeyRequest { head: client.head, scheme: client.peer.scheme(), body, salt: core.cache.salt() };
+        let request = KeyRequest { head: client.head, scheme: client.peer.scheme(), body, salt: core.cache.salt() };
         key::write(&mut key, policy, &request);
         let primary = key.len();
         Self { control, now_ms, key, primary, names: None }
@@ -149,6 +148,15 @@ impl Looking {
         }
     }
 
+    /// Takes out what stands under the key, whatever it is.
+    pub fn forget(&self, core: &Core) {
+        core.front.forget(&self.key);
+        let hash = self.hash(core);
+        if let Some(object) = core.cache.find(hash, &self.key) {
+            core.cache.remove(hash, &object);
+        }
+    }
+
     fn in_front(&self, core: &Core) -> Option<Rc<Kept>> {
         let kept = core.front.find(&self.key)?;
         let sequence = core.cache.sequence();
@@ -208,11 +216,14 @@ const VARIANT_TAG: u8 = 0xFE;
 
 /// Appends the part of a key that tells variants apart.
 pub fn write_variant(key: &mut Vec<u8>, names: &[Box<str>], head: &RequestHead) {
-    let values = vary::values(names, head);
     key.push(VARIANT_TAG);
-    let length = u32::try_from(values.len()).unwrap_or(u32::MAX);
-    key.extend_from_slice(&length.to_le_bytes());
-    key.extend_from_slice(&values);
+    let at = key.len();
+    key.extend_from_slice(&[0; 4]);
+    vary::write_values(key, names, head);
+    let length = u32::try_from(key.len() - at - 4).unwrap_or(u32::MAX);
+    if let Some(prefix) = key.get_mut(at..at + 4) {
+        prefix.copy_from_slice(&length.to_le_bytes());
+    }
 }
 
 fn tags(content: &Content) -> &[u64] {

@@ -115,7 +115,9 @@ fn pass<'a>(core: &Core, policy: &CachePolicy, exchange: &mut Exchange<'_>, reas
         Pass::MethodUnsafe => Fwd::Method,
         Pass::RequestNoStore => Fwd::Request,
         Pass::Range => Fwd::Partial,
-        Pass::HitForMiss | Pass::HeadMiss | Pass::Precondition | Pass::WaiterLimit | Pass::WaiterTimeout => Fwd::UriMiss,
+        Pass::HitForMiss | Pass::HeadMiss | Pass::Precondition | Pass::WaiterLimit | Pass::WaiterTimeout => {
+            Fwd::UriMiss
+        }
         _ => Fwd::Bypass,
     };
     let detail = Some(reason.name());
@@ -342,7 +344,8 @@ impl<'a> Search<'_, 'a> {
         let outcome = if leads { CacheOutcome::Miss } else { CacheOutcome::Merged };
         match step {
             Ok(Step::Ready(head)) => {
-                let differs = |h: &AnswerHead| h.vary.as_deref().is_some_and(|v| !crate::cache::vary::matches(v, client.head));
+                let differs =
+                    |h: &AnswerHead| h.vary.as_deref().is_some_and(|v| !crate::cache::vary::matches(v, client.head));
                 if !leads && differs(&head) {
                     return Waited::Again;
                 }

@@ -6,7 +6,7 @@
 use ahash::AHashMap;
 use std::sync::Arc;
 
-use crate::cache::CachePolicy;
+use crate::cache::policy::{CachePolicy, KeyPolicy};
 use crate::http::{FieldId, RequestHead};
 
 /// What a request must look like to take a route.
@@ -140,6 +140,8 @@ pub struct Router {
     /// Keyed by the suffix with its dot: `.example.com`.
     wildcards: AHashMap<Box<[u8]>, Paths>,
     any_host: Paths,
+    /// What makes the keys of the cached routes, each once.
+    key_policies: Vec<KeyPolicy>,
 }
 
 /// Routes of one host: path → indices in the order written.
@@ -167,8 +169,23 @@ impl Router {
             };
             paths.insert(&matcher.path, index);
         }
+        for policy in routes.iter().filter_map(|(_, route)| route.cache.as_deref()) {
+            if !router.key_policies.contains(&policy.key) {
+                router.key_policies.push(policy.key.clone());
+            }
+        }
         router.routes = routes.into_iter().map(|(matcher, route)| (matcher, Arc::new(route))).collect();
         router
+    }
+
+    /// What makes the keys of the cached routes, each once; empty = nothing is cached.
+    pub fn key_policies(&self) -> &[KeyPolicy] {
+        &self.key_policies
+    }
+
+    /// All routes, in the order written.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.iter().map(|(_, route)| route)
     }
 
     /// How many routes there are.

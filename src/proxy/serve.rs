@@ -1,22 +1,32 @@
 //! The life of one exchange, top to bottom. Each line is a step; the steps are in the files beside this one.
 
-use super::core::{Core, CoreService};
-pub use super::deliver::Next;
-use super::deliver::deliver;
-use super::exchange::{Client, Exchange};
-use super::failure::Failure;
-use super::fetch::{Reply, fetch};
-use super::route::{Route, has_dot_segment};
+use std::rc::Rc;
+use std::sync::Arc;
+
 use base64::Engine as _;
 
+use super::aftermath::conclude;
+use super::core::{Core, CoreService};
+pub use super::deliver::Next;
+use super::deliver::{Reply, deliver};
+use super::exchange::{Client, Exchange};
+use super::failure::Failure;
+use super::fetch::fetch;
+use super::hit::{self, AtOnce, Rest};
+use super::lookup::{Looking, refusal};
+use super::obtain::{Obtained, obtain, serve_now};
+use super::route::{Route, has_dot_segment};
 use crate::base::clock;
+use crate::cache::directives::RequestControl;
+use crate::cache::front::Kept;
 use crate::h1::{self, BodyLength};
 use crate::http::{FieldId, Method, Version};
 use crate::log::AccessRecord;
+use crate::net::{Stream, Timer};
 use crate::stats::{Counter, Gauge, Histogram, Reason};
 
 /// Serves one request: the head is read, the body may still be on its way.
-pub async fn serve(core: &Core, client: Client<'_>) -> Next {
+pub async fn serve(core: &Rc<Core>, client: Client<'_>) -> Next {
     let service = core.service();
     // Bound behind the service, so that its body may be lent to an upload that knows the service.
     let mut client = client;
@@ -25,16 +35,68 @@ pub async fn serve(core: &Core, client: Client<'_>) -> Next {
     core.stats.inc(Counter::Requests);
     let _active = core.stats.hold(Gauge::ExchangesActive);
     let reply = match route(&service, client, &mut exchange) {
-        Ok(route) => fetch(core, &service, route, client, &mut exchange).await,
         Err(failure) => Reply::Failed(failure),
+        Ok(route) => match look_up(core, &service, route, client, &mut exchange).await {
+            Obtained::Hit(kept) => Reply::Stored(route, kept),
+            Obtained::Follow(followed) => Reply::Followed(route, followed),
+            Obtained::Alone(answered) => Reply::of(answered),
+            Obtained::Failed(failure) => Reply::Failed(failure),
+            Obtained::Pass => match fetch(core, &service, route, client, &mut exchange).await {
+                Err(failure) => Reply::Failed(failure),
+                Ok(answered) => {
+                    conclude(core, &service, route, client, &exchange, &answered);
+                    Reply::of(Box::new(answered))
+                }
+            },
+        },
     };
     let next = deliver(core, &service, client, &mut exchange, reply).await;
     finish(core, client, &mut exchange);
     next
 }
 
+/// What became of a request that could be served without waiting for anything.
+pub enum Served {
+    /// It is answered.
+    Done(Next),
+    /// It is answered, but for bytes that the socket had no room for.
+    Part(Box<Rest>),
+    /// It takes the usual way; nothing was done for it yet.
+    NotNow,
+}
+
+/// Serves a request that a stored answer at this core's hand answers: the same steps as [`serve`], none of which waits,
+/// so that a hit needs no memory of its own.
+pub fn serve_at_once(core: &Rc<Core>, client: &mut Client<'_>) -> Served {
+    let service = core.service();
+    if service.shared.router.key_policies().is_empty() || !client.framing.body.is_empty() {
+        return Served::NotNow;
+    }
+    let mut exchange = Exchange::begin(core, &service.shared, client);
+    let Ok(route) = route(&service, client, &mut exchange) else { return Served::NotNow };
+    let Some(kept) = look_up_at_once(core, route, client, &mut exchange) else { return Served::NotNow };
+    let _active = core.stats.hold(Gauge::ExchangesActive);
+    let sent = hit::send_at_once(core, &service, route, client, &mut exchange, kept);
+    if matches!(sent, AtOnce::NotNow) {
+        return Served::NotNow;
+    }
+    core.stats.inc(Counter::Requests);
+    client.progress.body_read.set(true);
+    finish(core, client, &mut exchange);
+    match sent {
+        AtOnce::Done(next) => Served::Done(next),
+        AtOnce::Part(rest) => Served::Part(Box::new(rest)),
+        AtOnce::NotNow => Served::NotNow,
+    }
+}
+
+/// Sends what [`serve_at_once`] could not.
+pub async fn serve_rest(core: &Core, stream: &Stream, timer: &Timer, send_ms: u64, rest: Rest) -> Next {
+    hit::send_rest(core, stream, timer, send_ms, rest).await.unwrap_or(Next::Close { linger: false })
+}
+
 /// Answers a request that was refused before it was understood. `client.head` holds what could be read of it.
-pub async fn refuse(core: &Core, client: Client<'_>, failure: Failure) -> Next {
+pub async fn refuse(core: &Rc<Core>, client: Client<'_>, failure: Failure) -> Next {
     let service = core.service();
     let mut client = client;
     let mut exchange = Exchange::begin(core, &service.shared, &client);
@@ -45,7 +107,11 @@ pub async fn refuse(core: &Core, client: Client<'_>, failure: Failure) -> Next {
 }
 
 /// Route: which upstream, and whether the body may be as large as it says.
-fn route<'s>(service: &'s CoreService, client: &Client<'_>, exchange: &mut Exchange) -> Result<&'s Route, Failure> {
+fn route<'s>(
+    service: &'s CoreService,
+    client: &Client<'_>,
+    exchange: &mut Exchange<'s>,
+) -> Result<&'s Arc<Route>, Failure> {
     let path = match h1::target_parts(client.head).path {
         b"*" => b"/",
         path => path,
@@ -59,15 +125,50 @@ fn route<'s>(service: &'s CoreService, client: &Client<'_>, exchange: &mut Excha
     }
     let authority = h1::authority(client.head);
     let route = service.shared.router.find(authority, path, client.head).ok_or(Failure::from(Reason::NoRoute))?;
-    exchange.route = Some(route.name.clone());
+    exchange.route = Some(route);
     match client.framing.body {
         BodyLength::Length(length) if length > route.body_bytes_max => Err(Reason::BodyTooLarge.into()),
         _ => Ok(route),
     }
 }
 
+/// Look up: what the cache has for the request, where its route has one.
+async fn look_up<'a>(
+    core: &'a Rc<Core>,
+    service: &'a Rc<CoreService>,
+    route: &'a Arc<Route>,
+    client: &mut Client<'a>,
+    exchange: &mut Exchange<'a>,
+) -> Obtained<'a> {
+    match &route.cache {
+        None => Obtained::Pass,
+        Some(policy) => obtain(core, service, route, policy, client, exchange).await,
+    }
+}
+
+/// Look up, as far as this core's front goes.
+fn look_up_at_once(core: &Core, route: &Route, client: &Client<'_>, exchange: &mut Exchange<'_>) -> Option<Rc<Kept>> {
+    let policy = route.cache.as_ref()?;
+    let control = RequestControl::of(client.head, policy.ignore_client_no_cache.is_some());
+    if refusal(client, policy, &control).is_some() {
+        return None;
+    }
+    let mut looking = Looking::begin(core, client, policy, control, clock::unix_ms(), &[]);
+    let kept = looking.look_in_front(core, client.head);
+    let note = kept.as_deref().and_then(|kept| serve_now(policy, &looking.control, kept, looking.now_ms));
+    looking.end(core);
+    match note {
+        // What is to be refreshed beside takes the usual way.
+        Some((note, false)) => {
+            exchange.cache = Some(note);
+            kept
+        }
+        _ => None,
+    }
+}
+
 /// Finish: the exchange becomes counters and one line of the log.
-fn finish(core: &Core, client: &Client<'_>, exchange: &mut Exchange) {
+fn finish(core: &Core, client: &Client<'_>, exchange: &mut Exchange<'_>) {
     if exchange.failure.is_some() && client.timer.is_over() {
         // Whatever wait it was that ended: it ended because the drain did.
         exchange.failure = Some(Reason::Draining.into());
@@ -88,6 +189,9 @@ fn finish(core: &Core, client: &Client<'_>, exchange: &mut Exchange) {
     if let Some(failure) = exchange.failure {
         stats.reason(failure.reason);
     }
+    if let (Some(note), Some(policy)) = (&exchange.cache, exchange.route.and_then(|route| route.cache.as_deref())) {
+        policy.counters.outcome(core.index, note.outcome);
+    }
     let head = client.head;
     let user = if core.log.is_on() { head.find(FieldId::Authorization).and_then(basic_user) } else { None };
     core.log.access(&AccessRecord {
@@ -104,10 +208,12 @@ fn finish(core: &Core, client: &Client<'_>, exchange: &mut Exchange) {
         user_agent: head.find(FieldId::UserAgent),
         host: h1::authority(head),
         request_id: exchange.request_id.as_bytes(),
-        route: exchange.route.as_deref().unwrap_or_default(),
-        upstream: exchange.upstream.as_deref().unwrap_or_default(),
+        route: exchange.route.map_or("", |route| &*route.name),
+        upstream: exchange.upstream.unwrap_or_default(),
         endpoint: exchange.endpoint,
         reason: exchange.failure.map(|f| f.reason.name()),
+        cache: exchange.cache.map(|note| note.outcome.name()),
+        cache_detail: exchange.cache.and_then(|note| note.detail),
         total_us: since_start(now_us),
         upstream_us,
         first_byte_us,

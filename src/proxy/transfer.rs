@@ -203,6 +203,15 @@ impl Sink<'_> {
         self.send([head, payload, tail, last, trailers, close], self.last && end.is_some(), buffers).await
     }
 
+    /// Sends what is pending and bytes that need no framing; `end` = nothing follows.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub async fn put_raw(&mut self, bytes: &[u8], end: bool, buffers: &BufferPool) -> Result<(), WriteError> {
+        self.sent += bytes.len() as u64;
+        self.send([bytes, &[], &[], &[], &[], &[]], self.last && end, buffers).await
+    }
+
     async fn send(&mut self, parts: [&[u8]; 6], farewell: bool, buffers: &BufferPool) -> Result<(), WriteError> {
         let bytes: usize = parts.iter().map(|p| p.len()).sum();
         if bytes == 0 && self.pending.is_empty() {

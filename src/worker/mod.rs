@@ -15,13 +15,17 @@ use ahash::AHashMap;
 
 use crate::base::clock;
 use crate::bounds;
+use crate::cache::Cache;
 use crate::front::{Front, Listener};
 use crate::log::{AccessFormat, CoreLog, Level, LogLane};
+use crate::net::mailbox;
 use crate::net::ready::Ready;
 use crate::net::{Timer, task};
 use crate::order::{Inbox, ListenerOrder, Order};
 use crate::plan::Plan;
 use crate::proxy::Core;
+use crate::proxy::core::Parts;
+use crate::proxy::wakes::{Bell, Wakes};
 use crate::stats::{CoreStats, Counter, Gauge};
 use driver::Driver;
 
@@ -33,6 +37,13 @@ pub struct Assignment {
     pub plan: Arc<Plan>,
     pub listeners: Vec<ListenerOrder>,
     pub inbox: Inbox,
+    /// Place of this core among those that serve, from 0.
+    pub index: usize,
+    pub cache: Arc<Cache>,
+    /// The bells of all cores, in their order.
+    pub bells: Box<[Bell]>,
+    /// This core's own.
+    pub rung: mailbox::Inbox<u64>,
     pub stats: Arc<CoreStats>,
     pub log_format: AccessFormat,
     pub log: LogLane,
@@ -72,12 +83,15 @@ fn run(assignment: Assignment) -> io::Result<()> {
 /// Everything a core does, on its runtime.
 async fn serve(assignment: Assignment) -> io::Result<()> {
     let Assignment { cpu, plan, listeners, inbox, stats, log_format, log, open_max, on_ready, .. } = assignment;
+    let Assignment { index, cache, bells, rung, .. } = assignment;
     let log = CoreLog::new(log_format, log);
     let number = u16::try_from(cpu).unwrap_or(u16::MAX);
-    let core = Rc::new(Core::new(number, Arc::clone(&plan.service), stats, log));
+    let (service, wakes) = (Arc::clone(&plan.service), Wakes::new(index, bells));
+    let core = Rc::new(Core::new(Parts { number, index, service, stats, log, cache, wakes }));
     let worker = Worker { front: Front::new(Rc::clone(&core), open_max), core, listeners: RefCell::default() };
     worker.listen(&plan, listeners)?;
     worker.start_sweep();
+    worker.listen_for_bells(rung)?;
     on_ready();
     let deadline_ms = worker.obey(inbox).await?;
     worker.drain(deadline_ms).await;
@@ -155,6 +169,7 @@ impl Worker {
                 task::pause(bounds::SWEEP_MS).await;
                 core.beat.set(core.beat.get().wrapping_add(1));
                 core.deadlines.sweep(clock::now_ms());
+                core.front.sweep();
                 if tick.is_multiple_of(LOG_TICKS) {
                     flush(&core);
                 }
@@ -167,6 +182,30 @@ impl Worker {
         };
         // Without it no time-out would ever come again.
         task::spawn(sweep, |text| abort(&format!("the clockwork of a core panicked: {text}")));
+    }
+
+    /// Wakes who waits on this core for an object that another core has filled.
+    fn listen_for_bells(&self, rung: mailbox::Inbox<u64>) -> io::Result<()> {
+        let core = Rc::clone(&self.core);
+        let wake = Ready::new(rung.wake_descriptor()?)?;
+        let listen = async move {
+            let never: Timer = core.deadlines.timer();
+            loop {
+                if wake.readable(&never).await.is_err() {
+                    task::pause(bounds::SWEEP_MS).await;
+                }
+                rung.quit_wake();
+                if rung.take_missed() {
+                    core.wakes.all_woken();
+                }
+                while let Some(number) = rung.take() {
+                    core.wakes.woken(number);
+                }
+            }
+        };
+        // Without it nobody here would hear of what other cores fetch.
+        task::spawn(listen, |text| abort(&format!("the bell of a core panicked: {text}")));
+        Ok(())
     }
 
     /// Stops listening, ends idle connections, waits for the others until the deadline.

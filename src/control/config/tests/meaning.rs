@@ -21,7 +21,7 @@ fn plan(text: &str) -> Plan {
 /// The route of `GET path` on a host.
 fn route<'p>(plan: &'p Plan, host: &str, path: &str) -> Option<&'p crate::proxy::route::Route> {
     let head = RequestHead::default();
-    plan.service.router.find(host.as_bytes(), path.as_bytes(), &head)
+    plan.service.router.find(host.as_bytes(), path.as_bytes(), &head).map(std::convert::AsRef::as_ref)
 }
 
 #[test]

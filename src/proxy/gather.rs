@@ -1,0 +1,49 @@
+//! Gather: a request body that is part of a cache key is read as a whole before the key is made.
+
+use super::core::Core;
+use super::exchange::Client;
+use super::failure::Failure;
+use crate::base::clock;
+use crate::h1::BodyLength;
+use crate::net::{Filled, ReadError, Until, Wait};
+use crate::stats::Reason;
+
+/// Reads the body, at most `most` bytes. `false` = it is larger: what was read goes up before the rest.
+///
+/// # Errors
+/// The client's failure.
+pub async fn gather(core: &Core, most: u64, client: &mut Client<'_>) -> Result<bool, Failure> {
+    if matches!(client.framing.body, BodyLength::Length(length) if length > most) {
+        return Ok(false);
+    }
+    let Some(body) = &mut client.body else { return Ok(true) };
+    // Its own sending is an answer to the expectation (RFC 9110 §10.1.1): the body is wanted here, whatever is stored.
+    if client.framing.expect_continue && body.input.is_empty() && !client.stream.try_send(CONTINUE) {
+        return Err(Reason::ClientReset.into());
+    }
+    while !body.decoder.is_done() {
+        if body.input.is_empty() {
+            let deadline_ms = clock::now_ms() + client.body_ms;
+            let wait = Wait { timer: client.timer, deadline_ms, until: Until::Deadline };
+            match body.input.fill(client.stream, &core.buffers, wait).await {
+                Ok(Filled::Bytes) => {}
+                Ok(Filled::End) => return Err(Reason::ClientTruncated.into()),
+                Err(ReadError::Expired) => return Err(Reason::BodyTimeout.into()),
+                Err(_) => return Err(Reason::ClientReset.into()),
+            }
+        }
+        let decoded = body.decoder.decode(body.input.unread_mut()).map_err(Failure::from)?;
+        body.read.extend_from_slice(body.input.unread().get(..decoded.payload).unwrap_or_default());
+        body.input.consume(decoded.consumed);
+        if body.read.len() as u64 > most {
+            return Ok(false);
+        }
+    }
+    client.framing.body = BodyLength::Length(body.read.len() as u64);
+    client.framing.expect_continue = false;
+    client.progress.body_bytes.set(body.read.len() as u64);
+    client.progress.body_read.set(true);
+    Ok(true)
+}
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
