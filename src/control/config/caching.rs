@@ -271,7 +271,8 @@ fn warn_about_body(raw: &RawPolicy, post: bool, body: &BodyKey, problems: &Probl
 fn warn_never_used(raw: &RawPolicy, route: &RawRoute, post: bool, problems: &Problems) {
     let methods = items(&route.methods);
     let takes = |method: &str| methods.is_empty() || methods.iter().any(|m| m.value == method);
-    if !takes("GET") && !(post && takes("POST")) {
+    let used = takes("GET") || (post && takes("POST"));
+    if !used {
         let hint = match takes("POST") {
             true => "add post = true, or GET to `methods`",
             false => "add GET to `methods`, or remove [route.cache]",
