@@ -50,7 +50,7 @@ pub enum Status {
     /// The upstream was asked.
     Forward {
         why: Fwd,
-        /// The upstream's status, where it is not the response's own: 304 of a revalidation.
+        /// The upstream's status, where it answered: 304 for an answer that it confirmed.
         status: Option<u16>,
         stored: bool,
         /// Another request had already asked the upstream for this one.

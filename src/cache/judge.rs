@@ -3,6 +3,7 @@
 //! Decides only: serving, refreshing and asking the upstream are the caller's.
 
 use super::answer::Terms;
+use super::cache_status::Fwd;
 use super::directives::{MaxStale, RequestControl};
 
 /// What a stored answer is good for. Durations are milliseconds.
@@ -37,6 +38,12 @@ pub fn judge(terms: &Terms, soft: bool, request: &RequestControl, refresh_ahead_
         return Use::Refresh { ttl_ms };
     }
     Use::Fresh { ttl_ms }
+}
+
+/// What Cache-Status says where [`judge`] said [`Use::Revalidate`]: the answer was no longer to be used by itself, or it
+/// was and the request did not take it (RFC 9211 §2.2).
+pub fn forward_reason(terms: &Terms, soft: bool, now_ms: u64) -> Fwd {
+    if soft || terms.no_cache || terms.fresh_for_ms(now_ms) <= 0 { Fwd::Stale } else { Fwd::Request }
 }
 
 /// Whether the answer may be served because the upstream failed (RFC 5861 §4), whatever [`judge`] said before.

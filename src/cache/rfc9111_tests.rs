@@ -8,10 +8,11 @@ use std::sync::atomic::AtomicU64;
 use proptest::prelude::*;
 
 use super::answer::Terms;
+use super::cache_status::Fwd;
 use super::counters::RouteCounters;
 use super::directives::{Directives, MaxStale, Reach, RequestControl};
 use super::fields::StoredFields;
-use super::judge::{Use, judge, stale_on_error};
+use super::judge::{Use, forward_reason, judge, stale_on_error};
 use super::lifetime::{date_ms, initial_age_ms, jittered_ms};
 use super::policy::{Authorization, CachePolicy, Origin, SetCookie};
 use super::storable::{Exchange, confirmed_terms, is_whole_part, terms, unstored_fields};
@@ -537,6 +538,16 @@ fn errors_are_bridged_where_terms_or_request_allow_it() {
         (Terms { response_ms: T, lifetime_ms: 60_000, ..Terms::default() }, RequestControl::default());
     assert!(!stale_on_error(&soft, true, &nothing, T) && stale_on_error(&soft, false, &nothing, T));
     assert!(stale_on_error(&Terms { stale_if_error_ms: 1, ..soft }, true, &nothing, T));
+}
+
+/// RFC 9211 §2.2: a request that refuses what is fresh is told apart from an answer that is stale.
+#[test]
+fn the_reason_for_asking_the_upstream_is_named() {
+    let terms = Terms { response_ms: T, lifetime_ms: 60_000, ..Terms::default() };
+    assert_eq!(forward_reason(&terms, false, T + 59_999), Fwd::Request);
+    assert_eq!(forward_reason(&terms, false, T + 60_000), Fwd::Stale);
+    assert_eq!(forward_reason(&terms, true, T), Fwd::Stale);
+    assert_eq!(forward_reason(&Terms { no_cache: true, ..terms }, false, T), Fwd::Stale);
 }
 
 /// How stale a served answer is; none where it is not served.
