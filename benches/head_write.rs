@@ -12,13 +12,12 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ringway::h1::{HeadLimits, Parsed, RequestParser, parse_response, request_framing, response_framing};
 use ringway::http::{RequestHead, ResponseHead, Version};
-use ringway::log::CoreLog;
+use ringway::proxy::core::Parts;
 use ringway::proxy::exchange::RequestId;
 use ringway::proxy::headers::{RequestParts, ResponseParts, write_request, write_response};
 use ringway::proxy::route::{Edits, Rewrite, Route};
 use ringway::proxy::service::Service;
 use ringway::proxy::{Core, Peer};
-use ringway::stats::CoreStats;
 
 mod heads;
 #[path = "heads/responses.rs"]
@@ -88,12 +87,13 @@ fn request_parts<'a>(
         body: framing.body,
         forward_expect: false,
         upgrade: framing.upgrade,
+        validators: None,
     }
 }
 
 fn requests(criterion: &mut Criterion) {
     let (service, plain, edited) = (service(), route(), edited_route());
-    let core = Core::new(0, Arc::new(Service::default()), CoreStats::new(), CoreLog::disabled());
+    let core = Core::new(Parts::alone(Arc::new(Service::default())));
     let address = "192.0.2.7:41234".parse().expect("an address");
     let peer = Peer { address, socket: address, tls: true };
     let request_id = RequestId::of(&RequestHead::default(), false, &core);
@@ -122,7 +122,7 @@ fn requests(criterion: &mut Criterion) {
 }
 
 fn responses(criterion: &mut Criterion) {
-    let core = Core::new(0, Arc::new(Service::default()), CoreStats::new(), CoreLog::disabled());
+    let core = Core::new(Parts::alone(Arc::new(Service::default())));
     let (edits, request_id) = (Edits::default(), RequestId::of(&RequestHead::default(), false, &core));
     let mut group = criterion.benchmark_group("write response");
     for (name, text) in responses::RESPONSES {
@@ -138,6 +138,7 @@ fn responses(criterion: &mut Criterion) {
             keep_alive: true,
             upgrade: false,
             date: core.date(),
+            cache: None,
         };
         let mut out = Vec::with_capacity(8 * 1024);
         write_response(&mut out, &parts);

@@ -16,12 +16,12 @@ use ringway::h1::{
 };
 use ringway::http::{FieldId, RequestHead, Version};
 use ringway::log::{AccessFormat, AccessRecord, CoreLog, LogSink, LogWriter};
+use ringway::proxy::core::Parts;
 use ringway::proxy::exchange::RequestId;
 use ringway::proxy::headers::{RequestParts, ResponseParts, write_request, write_response};
 use ringway::proxy::route::{Edits, Matcher, PathMatch, Rewrite, Route, Router, has_dot_segment};
 use ringway::proxy::service::{ForwardedPolicy, Service};
 use ringway::proxy::{Core, Peer};
-use ringway::stats::CoreStats;
 
 #[path = "../benches/heads/mod.rs"]
 mod heads;
@@ -112,7 +112,7 @@ fn service(trusted: bool) -> Service {
 impl Bench {
     fn new(trusted: bool, log: CoreLog) -> Self {
         let service = Arc::new(service(trusted));
-        let core = Core::new(0, Arc::clone(&service), CoreStats::new(), log);
+        let core = Core::new(Parts { log, ..Parts::alone(Arc::clone(&service)) });
         let address = "192.0.2.7:41234".parse().expect("an address");
         // Rendered once per second, with one allocation: not a part of each exchange.
         let date = core.date();
@@ -142,6 +142,7 @@ impl Bench {
             keep_alive: true,
             upgrade: false,
             date: self.date,
+            cache: None,
         };
         write_response(&mut out, &parts);
         self.core.buffers.give(out);
@@ -169,6 +170,7 @@ impl Bench {
             body: framing.body,
             forward_expect: framing.expect_continue,
             upgrade: framing.upgrade,
+            validators: None,
         };
         let mut out = self.core.buffers.small();
         write_request(&mut out, &parts);

@@ -57,6 +57,15 @@ pub struct Parts {
     pub wakes: Rc<Wakes>,
 }
 
+impl Parts {
+    /// A core that serves `service` by itself: for benchmarks and tests of what cores do.
+    pub fn alone(service: Arc<Service>) -> Self {
+        let cache = Cache::new(bounds::CACHE_BYTES_DEFAULT, [0; 32]);
+        let (stats, log) = (CoreStats::new(), CoreLog::disabled());
+        Self { number: 0, index: 0, service, stats, log, cache, wakes: Wakes::new(0, Box::default()) }
+    }
+}
+
 /// Bytes of an IMF-fixdate (RFC 9110 §5.6.7).
 pub const DATE_BYTES: usize = 29;
 /// Heads kept for reuse; more are freed.

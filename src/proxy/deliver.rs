@@ -68,7 +68,7 @@ pub async fn deliver(
         Reply::Failed(failure) => fail(core, client, exchange, failure).await,
         Reply::Answered(answered) => answer(core, service, client, exchange, answered).await,
         Reply::Switched(answered) => Box::pin(switch(core, service, client, exchange, answered)).await,
-        Reply::Stored(route, kept) => hit::send(core, service, route, client, exchange, &kept).await,
+        Reply::Stored(route, kept) => hit::send(hit::Case { core, service, route, client }, exchange, &kept).await,
         Reply::Followed(route, followed) => follow::follow(core, service, route, client, exchange, followed).await,
     };
     exchange.upstream_ended_us.get_or_insert_with(clock::now_us);

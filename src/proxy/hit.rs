@@ -60,18 +60,25 @@ struct Composed {
     status: u16,
 }
 
+/// Whose request is answered, and by which rules.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    pub core: &'a Core,
+    pub service: &'a CoreService,
+    pub route: &'a Route,
+    pub client: &'a Client<'a>,
+}
+
 /// Writes the head of the response, and says what follows it.
 fn compose(
-    core: &Core,
-    service: &CoreService,
-    route: &Route,
-    client: &Client<'_>,
+    case: Case<'_>,
     exchange: &Exchange<'_>,
     kept: &Kept,
     answer: &Answer,
     out: &mut Vec<u8>,
     keep_alive: bool,
 ) -> Composed {
+    let Case { core, service, route, client } = case;
     let stored = &answer.head;
     let length = answer.body.length();
     let verdict = conditional::evaluate(client.head, stored.status, &stored.fields, stored.terms.response_ms);
@@ -137,21 +144,15 @@ fn next_of(keep_alive: bool) -> Next {
 }
 
 /// Sends a stored answer without waiting, where the socket takes it.
-pub fn send_at_once(
-    core: &Core,
-    service: &CoreService,
-    route: &Route,
-    client: &Client<'_>,
-    exchange: &mut Exchange<'_>,
-    kept: Rc<Kept>,
-) -> AtOnce {
+pub fn send_at_once(case: Case<'_>, exchange: &mut Exchange<'_>, kept: Rc<Kept>) -> AtOnce {
+    let Case { core, client, .. } = case;
     let Content::Answer(answer) = &*kept.content else { return AtOnce::NotNow };
     let keep_alive = keeps_alive(core, client);
     if answer.body.length() > AT_ONCE_BYTES_MAX || !keep_alive {
         return AtOnce::NotNow;
     }
     let mut head = core.buffers.small();
-    let composed = compose(core, service, route, client, exchange, &kept, answer, &mut head, keep_alive);
+    let composed = compose(case, exchange, &kept, answer, &mut head, keep_alive);
     let body: &Body = match composed.selected {
         Selected::Nothing | Selected::Whole => &answer.body,
         Selected::Part(_) | Selected::Parts(_) => {
@@ -228,18 +229,12 @@ pub async fn send_rest(
 }
 
 /// Sends a stored answer, or what the request wants of it.
-pub async fn send(
-    core: &Core,
-    service: &CoreService,
-    route: &Route,
-    client: &Client<'_>,
-    exchange: &mut Exchange<'_>,
-    kept: &Kept,
-) -> Next {
+pub async fn send(case: Case<'_>, exchange: &mut Exchange<'_>, kept: &Kept) -> Next {
+    let Case { core, client, .. } = case;
     let Content::Answer(answer) = &*kept.content else { return Next::Close { linger: false } };
     let keep_alive = keeps_alive(core, client);
     let mut pending = core.buffers.small();
-    let composed = compose(core, service, route, client, exchange, kept, answer, &mut pending, keep_alive);
+    let composed = compose(case, exchange, kept, answer, &mut pending, keep_alive);
     exchange.status = composed.status;
     exchange.first_byte();
     client.progress.response_begun.set(true);

@@ -12,7 +12,7 @@ use super::deliver::{Reply, deliver};
 use super::exchange::{Client, Exchange};
 use super::failure::Failure;
 use super::fetch::fetch;
-use super::hit::{self, AtOnce, Rest};
+use super::hit::{self, AtOnce, Case, Rest};
 use super::lookup::{Looking, refusal};
 use super::obtain::{Obtained, obtain, serve_now};
 use super::route::{Route, has_dot_segment};
@@ -76,7 +76,7 @@ pub fn serve_at_once(core: &Rc<Core>, client: &mut Client<'_>) -> Served {
     let Ok(route) = route(&service, client, &mut exchange) else { return Served::NotNow };
     let Some(kept) = look_up_at_once(core, route, client, &mut exchange) else { return Served::NotNow };
     let _active = core.stats.hold(Gauge::ExchangesActive);
-    let sent = hit::send_at_once(core, &service, route, client, &mut exchange, kept);
+    let sent = hit::send_at_once(Case { core, service: &service, route, client }, &mut exchange, kept);
     if matches!(sent, AtOnce::NotNow) {
         return Served::NotNow;
     }
