@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
 use ringway::base::clock;
-use ringway::control::admin::AdminState;
+use ringway::cache::store::Cache;
+use ringway::control::admin::{AdminState, CacheAdmin};
 use ringway::control::config::Keep;
 use ringway::control::limits;
 use ringway::control::listeners::Bound;
@@ -84,7 +85,8 @@ impl Gateway {
         let ready_line = ready_line(&urls, &cpus, driver, admin);
         let process = process_info(driver, &log);
         let ready = Arc::new(AtomicBool::new(true));
-        let admin_state = Arc::new(AdminState { cores: stats, process, ready, draining: Arc::default() });
+        let cache = Arc::new(CacheAdmin::new(Cache::new(loaded.plan.start.cache.memory_bytes, salt()?)));
+        let admin_state = Arc::new(AdminState { cores: stats, process, ready, draining: Arc::default(), cache });
         let control = Control {
             source,
             keep,
@@ -246,6 +248,13 @@ fn ready_line(urls: &[String], cpus: &[usize], driver: Driver, admin: Option<std
         admin.map_or_else(|| "off".to_owned(), |a| format!("http://{a}")),
         env!("CARGO_PKG_VERSION"),
     )
+}
+
+/// What makes digests of credentials and the hashes of keys worthless outside of this process.
+fn salt() -> Result<[u8; 32], String> {
+    let mut salt = [0; 32];
+    aws_lc_rs::rand::fill(&mut salt).map_err(|_| "no randomness for the cache; check the system's source of it")?;
+    Ok(salt)
 }
 
 fn process_info(driver: Driver, log: &LogWriter) -> ProcessInfo {

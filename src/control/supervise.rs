@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::admin::{self, AdminState};
+use super::admin::{self, AdminState, Sight};
 use super::config::{Keep, Loaded};
 use super::fingerprint::Fingerprints;
 use super::listeners::Bound;
@@ -84,6 +84,7 @@ impl Signals {
 /// Why the gateway ends in another way, as the last line of the process.
 pub async fn supervise(mut control: Control, mut signals: Signals) -> Result<(), String> {
     let (shutdown, shutdown_seen) = watch::channel(false);
+    control.show_plan();
     let admin = control.start_admin(shutdown_seen)?;
     let mut ticks = interval(WATCH_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -188,7 +189,13 @@ impl Control {
         }
         self.give_out(&loaded.plan)?;
         self.loaded = loaded;
+        self.show_plan();
         Ok(())
+    }
+
+    /// Tells the admin listener which plan is in force.
+    fn show_plan(&self) {
+        self.admin_state.cache.take_up(Sight::of(&self.loaded.plan, self.keep.routes()));
     }
 
     fn give_out(&mut self, plan: &Plan) -> Result<(), String> {

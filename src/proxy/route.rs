@@ -171,6 +171,11 @@ impl Router {
         router
     }
 
+    /// All routes, in the order written.
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter().map(|(_, route)| route)
+    }
+
     /// How many routes there are.
     pub fn len(&self) -> usize {
         self.routes.len()
