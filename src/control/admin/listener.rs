@@ -86,3 +86,28 @@ impl AsyncWrite for Admitted {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[test]
+    fn a_silent_connection_ends_and_makes_room_for_the_next() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let mut bounded = Bounded::new(listener, 1, Duration::from_millis(20));
+            let _first = TcpStream::connect(address).await.unwrap();
+            let _second = TcpStream::connect(address).await.unwrap();
+            let (mut admitted, _) = bounded.accept().await;
+            assert_eq!(bounded.permits.available_permits(), 0, "the second one waits");
+            let error = admitted.read_u8().await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            drop(admitted);
+            bounded.accept().await;
+        });
+    }
+}

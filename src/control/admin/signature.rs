@@ -109,7 +109,7 @@ impl Seen {
             return Hooked::Stale;
         }
         self.accepted.insert((timestamp, digest));
-        let is_over = |timestamp: u64| timestamp.saturating_mul(1_000).saturating_add(window_ms + 999) < now_ms;
+        let is_over = |timestamp: u64| timestamp.saturating_mul(1_000).saturating_add(window_ms).saturating_add(999) < now_ms;
         while let Some((oldest, _)) = self.accepted.first()
             && (self.accepted.len() > REMEMBERED_MAX || is_over(*oldest))
         {
@@ -152,4 +152,72 @@ fn digest_of(hex: &str) -> Option<[u8; DIGEST_BYTES]> {
 /// In constant time.
 fn is_signed(secret: &[u8], message: &[u8], digest: &[u8]) -> bool {
     hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, secret), message, digest).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn signatures_are_those_of_the_standard() {
+        // RFC 4231 §4.3.
+        let digest = digest_of("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843").unwrap();
+        assert!(is_signed(b"Jefe", b"what do ya want for nothing?", &digest));
+        assert!(!is_signed(b"Jefe", b"what do ya want for nothing!", &digest));
+        assert!(!is_signed(b"Jeff", b"what do ya want for nothing?", &digest));
+        assert!(digest_of("5b").is_none() && digest_of(&"g".repeat(64)).is_none());
+    }
+
+    #[test]
+    fn a_signature_is_taken_once_within_its_window_and_never_after() {
+        let mut seen = Seen::default();
+        let (digest, window) = ([1; 32], 300_000);
+        assert_eq!(seen.take(1_000, digest, 700_000, window), Hooked::Accepted);
+        assert_eq!(seen.take(1_000, digest, 1_300_000, window), Hooked::Replayed);
+        assert_eq!(seen.take(1_000, digest, 1_301_000, window), Hooked::Stale);
+        assert_eq!(seen.take(1_000, digest, 698_000, window), Hooked::Stale);
+        // It is forgotten with the next one, and a window that grew brings it not back.
+        assert_eq!(seen.take(2_000, digest, 2_000_000, window), Hooked::Accepted);
+        assert_eq!(seen.accepted.len(), 1);
+        assert_eq!(seen.take(1_000, digest, 2_000_000, 10 * window), Hooked::Stale);
+        assert_eq!(seen.take(1_001, digest, 2_000_000, 10 * window), Hooked::Accepted);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_what_is_forgotten_is_refused() {
+        let mut seen = Seen::default();
+        let digest = |n: usize| {
+            let mut digest = [0; 32];
+            digest[..8].copy_from_slice(&n.to_be_bytes());
+            digest
+        };
+        for n in 0..REMEMBERED_MAX + 10 {
+            let timestamp = 1_000 + u64::from(n >= 100);
+            assert_eq!(seen.take(timestamp, digest(n), 1_000_000, 300_000), Hooked::Accepted);
+        }
+        assert_eq!(seen.accepted.len(), REMEMBERED_MAX);
+        assert_eq!(seen.take(1_000, digest(0), 1_000_000, 300_000), Hooked::Stale);
+        assert_eq!(seen.take(1_000, digest(50), 1_000_000, 300_000), Hooked::Replayed);
+        assert_eq!(seen.take(1_001, digest(100), 1_000_000, 300_000), Hooked::Replayed);
+        assert_eq!(seen.take(1_001, digest(999_999), 1_000_000, 300_000), Hooked::Accepted);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+        #[test]
+        fn nothing_is_taken_twice(
+            calls in proptest::collection::vec((0_u64..20, 0_u8..3, 0_u64..20, 1_u64..8), 1..60),
+        ) {
+            let (mut seen, mut taken) = (Seen::default(), BTreeSet::new());
+            for (timestamp, digest, now, window) in calls {
+                let outcome = seen.take(timestamp, [digest; 32], now * 1_000, window * 1_000);
+                if outcome == Hooked::Accepted {
+                    prop_assert!(taken.insert((timestamp, digest)));
+                    prop_assert!(timestamp.abs_diff(now) <= window);
+                }
+            }
+        }
+    }
 }
