@@ -109,7 +109,8 @@ impl Seen {
             return Hooked::Stale;
         }
         self.accepted.insert((timestamp, digest));
-        let is_over = |timestamp: u64| timestamp.saturating_mul(1_000).saturating_add(window_ms).saturating_add(999) < now_ms;
+        let is_over =
+            |timestamp: u64| timestamp.saturating_mul(1_000).saturating_add(window_ms).saturating_add(999) < now_ms;
         while let Some((oldest, _)) = self.accepted.first()
             && (self.accepted.len() > REMEMBERED_MAX || is_over(*oldest))
         {
