@@ -243,3 +243,23 @@ fn the_admin_listener_may_be_off() {
     assert_eq!(gateway.get("/").status, 200);
     gateway.stop();
 }
+
+/// The cache shows its numbers, and `ringway purge` reaches it by way of the admin listener; a page in a browser does not.
+#[test]
+fn the_cache_is_looked_at_and_purged() {
+    let gateway = Config::to(&"http://127.0.0.1:9").start();
+    let admin = gateway.ready.admin.expect("an admin listener");
+    let stats: serde_json::Value = serde_json::from_str(&gateway.admin("/cache/stats").text()).expect("JSON");
+    assert_eq!((&stats["objects"], &stats["sequence"]), (&0.into(), &0.into()), "{stats}");
+    assert!(stats["capacity"].as_u64().is_some_and(|bytes| bytes > 0), "{stats}");
+    assert_eq!(gateway.admin("/cache/keys").text(), "{\"keys\":[],\"more\":false}");
+    let done = run(&["purge", "--admin", &format!("http://{admin}"), "--tag", "news", "--soft"]);
+    assert_eq!((done.code, done.out.trim()), (Some(0), "purged tag news: is stale now (purge 1)"), "{}", done.err);
+    let done = run(&["purge", "--admin", &format!("http://{admin}"), "--prefix", "example.com"]);
+    assert_eq!((done.code, done.out.as_str()), (Some(1), ""));
+    assert!(done.err.starts_with("error: purge: ") && done.err.contains("end the host with a slash"), "{}", done.err);
+    let mut page = connect(admin);
+    page.send("POST /cache/purge HTTP/1.1\r\nhost: a\r\norigin: http://a\r\ncontent-type: application/json\r\ncontent-length: 12\r\n\r\n{\"all\":true}");
+    assert_eq!(page.read_response().status, 403);
+    assert_eq!(gateway.admin("/hooks/purge").status, 405);
+}

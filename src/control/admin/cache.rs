@@ -26,8 +26,7 @@ use crate::stats::{CacheOutcome, NotStored, Pass};
 
 /// Objects that one step of a sweep looks at; between two steps the listener answers.
 const SWEEP_STEP: usize = 4_096;
-/// Kinds of keys that are remembered: those of the plan in force, then those of former plans, whose objects may be
-/// asked for again after another reload.
+/// Ways of making keys beyond which those of former plans are forgotten.
 const KEYS_MAX: usize = 256;
 
 /// The sweep rests; it runs; it runs and begins again when it is through.
@@ -83,20 +82,22 @@ impl CacheAdmin {
     }
 
     /// Works by another plan from now on.
-    pub fn take_up(&self, mut sight: Sight) {
+    pub fn take_up(&self, sight: Sight) {
         let former = self.sight.load();
-        let mut keys: Vec<KeyPolicy> = Vec::new();
-        for policy in sight.keys.drain(..).chain(former.keys.iter().cloned()).take(KEYS_MAX) {
-            if !keys.contains(&policy) {
-                keys.push(policy);
+        let mut keys = Vec::new();
+        sight.keys.iter().for_each(|policy| remember(&mut keys, policy));
+        // Objects of a former plan are there for a while, and asked for again where it comes back.
+        for policy in &former.keys {
+            if keys.len() < KEYS_MAX {
+                remember(&mut keys, policy);
             }
         }
-        sight.keys = keys;
-        self.sight.store(Arc::new(sight));
+        self.sight.store(Arc::new(Sight { keys, ..sight }));
     }
 
-    /// Looks through the cache after a purge, in steps, beside everything else. Needs a tokio runtime around it.
-    pub(super) fn sweep_soon(self: &Arc<Self>) {
+    /// Looks through the cache, in steps, beside everything else: after a purge, and now and then. Needs a tokio runtime
+    /// around it; one sweep is under way at a time.
+    pub fn sweep_soon(self: &Arc<Self>) {
         if self.sweep.swap(RUNS_AGAIN, Ordering::AcqRel) != RESTS {
             return;
         }
@@ -134,6 +135,14 @@ impl CacheAdmin {
             "evicted": figures.evicted, "purged": figures.purged, "sequence": self.cache.sequence(),
             "routes": routes,
         })
+    }
+}
+
+/// Adds a way of making keys, unless another one makes the same of every URL.
+fn remember(keys: &mut Vec<KeyPolicy>, policy: &KeyPolicy) {
+    let is_same = |k: &KeyPolicy| k.host == policy.host && k.path == policy.path && k.query == policy.query;
+    if !keys.iter().any(is_same) {
+        keys.push(policy.clone());
     }
 }
 
@@ -195,7 +204,15 @@ mod tests {
         let admin = CacheAdmin::new(Cache::new(1 << 20, [0; 32]));
         let sorted = KeyPolicy { query: QueryKey::Sorted, ..KeyPolicy::default() };
         admin.take_up(Sight { keys: vec![KeyPolicy::default(), KeyPolicy::default()], ..Sight::default() });
-        admin.take_up(Sight { keys: vec![sorted.clone()], ..Sight::default() });
+        let by_caller = KeyPolicy { caller: false, ..sorted.clone() };
+        admin.take_up(Sight { keys: vec![sorted.clone(), by_caller], ..Sight::default() });
         assert_eq!(admin.sight.load().keys, [sorted, KeyPolicy::default()]);
+        // However many there are, none of the plan in force is forgotten.
+        let only =
+            |n: usize| KeyPolicy { query: QueryKey::Only([n.to_string().into()].into()), ..KeyPolicy::default() };
+        admin.take_up(Sight { keys: (0..KEYS_MAX + 5).map(only).collect(), ..Sight::default() });
+        admin.take_up(Sight { keys: vec![only(9_999)], ..Sight::default() });
+        let keys = &admin.sight.load().keys;
+        assert!(keys.len() == KEYS_MAX && keys[0] == only(9_999) && keys[1] == only(0));
     }
 }
