@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ringway::control::config::{AdminChoice, parse_cores};
+use ringway::control::config::{AdminChoice, parse_cache_memory, parse_cores};
 use ringway::control::mock_llm::MockOptions;
 use ringway::control::purge_command::PurgeOptions;
 use ringway::plan::{AccessLog, Cores, DriverChoice};
@@ -20,6 +20,7 @@ pub struct Arguments {
 const EXAMPLES: &str = "Examples:
   ringway demo                                          see it work: a mock LLM API, the gateway, a few calls, a stream
   ringway proxy --to https://api.example.com            a gateway on 127.0.0.1:8080, no file needed
+  ringway proxy --to https://api.example.com --cache    the same, and repeats are answered from memory
   ringway proxy --to http://10.0.0.7:9000 --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --cores 4
   ringway check --config ringway.toml                   every error of a configuration at once
   ringway purge --tag news --soft                       stale at once: what carries the tag, in the gateway that runs
@@ -61,6 +62,12 @@ pub struct ProxyCommand {
     /// Address of the admin listener (/health, /ready, /metrics, /cache), or off; default 127.0.0.1:9901 where it is free
     #[arg(long, value_name = "ADDR|off", value_parser = admin)]
     pub admin: Option<AdminChoice>,
+    /// Answer repeats from memory (RFC 9111) and merge identical calls in flight
+    #[arg(long)]
+    pub cache: bool,
+    /// Memory of the cache, such as 1GiB; default 256MiB
+    #[arg(long, value_name = "SIZE", requires = "cache", value_parser = parse_cache_memory)]
+    pub cache_memory: Option<u64>,
     #[command(flatten)]
     pub start: StartOptions,
 }

@@ -58,6 +58,8 @@ fn proxy(command: ProxyCommand) -> Result<(), String> {
         tls_key: command.tls_key,
         access_log: command.access_log,
         admin: command.admin,
+        cache: command.cache,
+        cache_memory: command.cache_memory,
     };
     Gateway::start(source(Origin::CommandLine(arguments), command.start), keep()?)?.supervise(Arc::default())
 }

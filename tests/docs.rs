@@ -132,9 +132,10 @@ fn every_rule_of_http_is_documented_with_its_status_and_reason() {
 }
 
 #[test]
-fn every_key_of_the_full_example_is_documented() {
+fn every_key_of_the_full_example_is_documented_and_no_other() {
     let page = read("docs/configuration.md");
     let cells: BTreeSet<&str> = rows(&page).into_iter().filter_map(|row| row.first().copied()).collect();
+    let mut keys = BTreeSet::new();
     for line in read("examples/full.toml").lines() {
         let line = line.strip_prefix("# connections_max").map_or(line, |_| &line[2..]);
         if line.starts_with('[') {
@@ -142,7 +143,11 @@ fn every_key_of_the_full_example_is_documented() {
             assert!(page.contains(&format!("`{section}`")), "docs/configuration.md lacks {section}");
         } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
             assert!(cells.contains(&*format!("`{key}`")), "docs/configuration.md lacks a row for `{key}`");
+            keys.insert(key.to_owned());
         }
+    }
+    for key in cells.iter().filter_map(|cell| cell.strip_prefix('`')?.strip_suffix('`')) {
+        assert!(keys.contains(key), "examples/full.toml lacks `{key}`");
     }
 }
 

@@ -185,6 +185,7 @@ const PROXY_PIECES: &[&str] = &[
 fn config() -> impl Strategy<Value = Vec<u8>> {
     let examples = [
         include_str!("../examples/full.toml"),
+        include_str!("../examples/cache.toml"),
         include_str!("../examples/llm.toml"),
         include_str!("../examples/tls.toml"),
     ];

@@ -184,7 +184,8 @@ impl Control {
             self.say(Level::Warn, warning);
         }
         if loaded.plan.start != self.loaded.plan.start {
-            let text = "server.cores, driver, admin, connections_max and [log] take effect at the next start only";
+            let text = "server.cores, driver, admin, connections_max, [log] and cache.memory, snapshot, \
+                        snapshot_interval take effect at the next start only";
             self.say(Level::Warn, text);
         }
         self.give_out(&loaded.plan)?;

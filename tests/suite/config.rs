@@ -206,9 +206,9 @@ fn examples_are_good() {
         let mut toml = std::fs::read_to_string(&file).expect("an example");
         let mut command = gateway::command(&["check", "--config", text(&dir.path().join("example.toml"))]);
         for line in toml.clone().lines().filter(|line| !line.trim_start().starts_with('#')) {
-            for (name, made) in [("cert = ", &cert), ("key = ", &key), ("ca = ", &ca)] {
+            for (name, made) in [("cert = \"", &cert), ("key = \"", &key), ("ca = \"", &ca)] {
                 if line.trim_start().starts_with(name) {
-                    toml = toml.replace(line, &format!("{name}{:?}", text(made)));
+                    toml = toml.replace(line, &format!("{}{:?}", name.trim_end_matches('"'), text(made)));
                 }
             }
             for (_, rest) in line.match_indices("file:").map(|(at, _)| line.split_at(at + 5)) {
@@ -219,7 +219,7 @@ fn examples_are_good() {
             }
             for (_, rest) in line.match_indices("env:").map(|(at, _)| line.split_at(at + 4)) {
                 let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-                command.env(&rest[..end], "value");
+                command.env(&rest[..end], "a value of some length");
             }
         }
         std::fs::write(dir.path().join("example.toml"), &toml).expect("a file in the scratch folder");

@@ -26,5 +26,16 @@ pub(super) const UPSTREAM_READ_MS: u64 = 30_000;
 pub(super) const UPSTREAM_SEND_MS: u64 = 30_000;
 pub(super) const UPSTREAM_IDLE_MS: u64 = 60_000;
 
+/// The smallest `[cache] snapshot_interval`.
+pub(super) const SNAPSHOT_INTERVAL_MS_MIN: u64 = 1_000;
+/// `[cache] hook_window`, and its bounds: calls are remembered as long as that.
+pub(super) const HOOK_WINDOW_MS: u64 = 300_000;
+pub(super) const HOOK_WINDOW_MS_MIN: u64 = 1_000;
+pub(super) const HOOK_WINDOW_MS_MAX: u64 = 24 * 3_600 * 1_000;
+/// The smallest `[cache] hook_secret`.
+pub(super) const HOOK_SECRET_BYTES_MIN: usize = 16;
+/// An object may fill at most one part in so many of the cache.
+pub(super) const OBJECTS_PER_CACHE_MIN: u64 = 4;
+
 /// Where `ringway proxy` listens.
 pub(super) const PROXY_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);

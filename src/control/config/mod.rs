@@ -4,6 +4,8 @@
 //! lower modules have their own small options. Blocks on files and on name resolution, so cores never call it.
 //! Resolved secrets (`env:NAME`, `file:PATH`) go into the plan and nowhere else: no error shows one.
 
+mod cache_values;
+mod caching;
 mod defaults;
 mod endpoint;
 mod fields;
@@ -12,6 +14,7 @@ mod names;
 mod problems;
 mod proxy;
 mod raw;
+mod raw_cache;
 mod reader;
 mod registry;
 mod resolve;
@@ -28,6 +31,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::bounds;
 use crate::plan::{Cores, Plan};
 use crate::tls::{TlsFailure, ticketer};
 use problems::{Place, Problems};
@@ -64,10 +68,15 @@ impl Keep {
         Ok(Self { ticketer: ticketer()?, registry: Registry::new() })
     }
 
-    /// The routes whose cache was on at any time, sorted by name: bumping a version here invalidates all of a route's
-    /// answers at once. Routes that left the plan stay.
+    /// The routes with a cache in any plan that is still in use, and those whose version was ever raised, sorted by
+    /// name. Adding one to the number invalidates all of a route's answers at once.
     pub fn routes(&self) -> Vec<KeptRoute> {
         self.registry.all()
+    }
+
+    /// Raises a route's version to what it was before a restart; it never falls. The route need not be in the plan.
+    pub fn restore_version(&self, route: &str, bumps: u64) {
+        self.registry.raise(route, bumps);
     }
 }
 
@@ -155,6 +164,15 @@ pub fn parse_cores(text: &str) -> Result<Cores, String> {
     values::cores(text).map_err(|fault| format!("{}; {}", fault.what, fault.hint))
 }
 
+/// A size for the cache as written on a command line: `1GiB`, `512MiB`; at least [`bounds::CACHE_BYTES_MIN`].
+///
+/// # Errors
+/// What is wrong and what to write.
+pub fn parse_cache_memory(text: &str) -> Result<u64, String> {
+    let size = values::size_between(text, bounds::CACHE_BYTES_MIN, u64::MAX);
+    size.map_err(|fault| format!("{}; {}", fault.what, fault.hint))
+}
+
 /// Entry of the fuzzers: reads any bytes as a configuration, and resolves it as far as that needs nothing outside.
 #[doc(hidden)]
 pub fn fuzz_config(data: &[u8]) {
@@ -162,7 +180,8 @@ pub fn fuzz_config(data: &[u8]) {
     let problems = Problems::default();
     if let Some(raw) = read_raw(text, &problems) {
         let env = |_: &str| Some("value".to_owned());
-        let context = context(&problems, Path::new(""), &env, None);
+        let registry = Registry::new();
+        let context = context(&problems, Path::new(""), &env, None, &registry);
         drop(resolve::resolve(&raw, &context));
     }
     if let Err(errors) = problems.finish(Path::new("fuzz.toml"), text) {
@@ -237,7 +256,7 @@ fn finish(
     names: Names,
 ) -> Result<Loaded, ConfigErrors> {
     let base_dir = file.parent().unwrap_or(Path::new(""));
-    let context = context(&problems, base_dir, env, Some(keep.ticketer.clone()));
+    let context = context(&problems, base_dir, env, Some(keep.ticketer.clone()), &keep.registry);
     let mut plan = resolve::resolve(raw, &context);
     let files = context.files.into_inner().into_iter().collect();
     let names = match names {
@@ -253,6 +272,7 @@ fn context<'a>(
     base_dir: &'a Path,
     env: Environment<'a>,
     ticketer: Option<Arc<dyn ProducesTickets>>,
+    registry: &'a Registry,
 ) -> Context<'a> {
-    Context { problems, base_dir, env, ticketer, files: RefCell::new(BTreeSet::new()) }
+    Context { problems, base_dir, env, ticketer, registry, files: RefCell::new(BTreeSet::new()) }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::problems::{At, Place, Problems};
 use super::raw::{RawCertificate, RawConfig, RawListener, RawLog, RawRoute, RawServer, RawUpstream};
+use super::raw_cache::{RawCache, RawPolicy};
 use super::{ConfigErrors, Keep, Loaded, Names, defaults, endpoint, finish, from_process};
 use crate::plan::AccessLog;
 
@@ -26,6 +27,10 @@ pub struct ProxyArguments {
     pub admin: Option<AdminChoice>,
     /// `--access-log`
     pub access_log: AccessLog,
+    /// `--cache`: answers are stored by RFC 9111, identical calls in flight are merged.
+    pub cache: bool,
+    /// `--cache-memory`, bytes.
+    pub cache_memory: Option<u64>,
 }
 
 /// What `--admin` says.
@@ -80,6 +85,7 @@ fn raw(arguments: &ProxyArguments, problems: &Problems) -> RawConfig {
     let route = RawRoute {
         name: Some(at("--to", "all".to_owned())),
         upstream: Some(at("--to", "upstream".to_owned())),
+        cache: arguments.cache.then(|| RawPolicy { place: place("--cache"), ..RawPolicy::default() }),
         ..RawRoute::default()
     };
     let access = match &arguments.access_log {
@@ -94,6 +100,10 @@ fn raw(arguments: &ProxyArguments, problems: &Problems) -> RawConfig {
                 AdminChoice::At(address) => at("--admin", Some(address)),
             }),
             ..RawServer::default()
+        },
+        cache: RawCache {
+            memory: arguments.cache_memory.map(|bytes| at("--cache-memory", bytes)),
+            ..RawCache::default()
         },
         log: RawLog { access: Some(access), format: None },
         listeners: listen.iter().map(listener).collect(),

@@ -10,6 +10,7 @@ use super::defaults;
 use super::endpoint::{self, Endpoint};
 use super::fields::Secret;
 use super::problems::{At, Place};
+use super::raw_cache::{self, RawCache, RawPolicy};
 use super::reader::Table;
 use super::values;
 use crate::bounds;
@@ -22,6 +23,7 @@ use crate::proxy::service::{ExpectPolicy, ForwardedPolicy};
 pub(super) struct RawConfig {
     pub server: RawServer,
     pub log: RawLog,
+    pub cache: RawCache,
     pub listeners: Vec<RawListener>,
     pub upstreams: Vec<RawUpstream>,
     pub routes: Vec<RawRoute>,
@@ -114,6 +116,8 @@ pub(super) struct RawRoute {
     pub read_timeout: Option<At<u64>>,
     pub request: RawEdits,
     pub response: RawEdits,
+    /// `None` = the route has no cache.
+    pub cache: Option<RawPolicy>,
 }
 
 /// A header name and its value as written.
@@ -135,6 +139,7 @@ pub(super) fn config(t: &mut Table<'_>) -> RawConfig {
     RawConfig {
         server: t.table("server", server).unwrap_or_default(),
         log: t.table("log", log).unwrap_or_default(),
+        cache: t.table("cache", raw_cache::cache).unwrap_or_default(),
         listeners: t.required_tables("listener", LISTENER, listener),
         upstreams: t.required_tables("upstream", UPSTREAM, upstream),
         routes: t.required_tables("route", ROUTE, route),
@@ -181,7 +186,8 @@ fn limits(t: &mut Table<'_>) -> RawLimits {
     }
 }
 
-fn size(t: &mut Table<'_>, key: &'static str, least: u64, most: u64) -> Option<At<u64>> {
+/// A size between two bounds, both included.
+pub(super) fn size(t: &mut Table<'_>, key: &'static str, least: u64, most: u64) -> Option<At<u64>> {
     let number = |n| values::size_in_range(n, least, most);
     t.number_or(key, "a size such as \"64KiB\"", number, |text| values::size_between(text, least, most))
 }
@@ -246,6 +252,7 @@ fn route(t: &mut Table<'_>) -> RawRoute {
         read_timeout: t.parsed("read_timeout", values::duration_ms),
         request: t.table("request", edits).unwrap_or_default(),
         response: t.table("response", edits).unwrap_or_default(),
+        cache: t.table("cache", raw_cache::policy),
     }
 }
 
@@ -253,6 +260,7 @@ fn edits(t: &mut Table<'_>) -> RawEdits {
     RawEdits { set: t.pairs("set", secret), add: t.pairs("add", secret), remove: t.list("remove", values::any) }
 }
 
-fn secret(text: &str) -> Secret {
+/// A value that may be a secret, unresolved.
+pub(super) fn secret(text: &str) -> Secret {
     Secret(text.to_owned())
 }

@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::problems::{At, Place, Problems};
-use super::raw::{RawConfig, RawLimits, RawLog, RawServer};
-use super::{Environment, defaults, listeners, routes, upstreams};
+use super::raw::{RawConfig, RawLimits};
+use super::registry::Registry;
+use super::{Environment, caching, defaults, listeners, routes, upstreams};
 use crate::bounds;
 use crate::h1::HeadLimits;
 use crate::log::AccessFormat;
-use crate::plan::{AccessLog, CacheStart, Cores, Plan, Start};
+use crate::plan::{AccessLog, Cores, Plan, Start};
 use crate::proxy::route::Router;
 use crate::proxy::service::Service;
 
@@ -27,6 +28,8 @@ pub(super) struct Context<'a> {
     pub env: Environment<'a>,
     /// `None`: no file is read, so there is no TLS in the result either. For fuzzing.
     pub ticketer: Option<Arc<dyn ProducesTickets>>,
+    /// Versions and counters of caches that outlast a plan.
+    pub registry: &'a Registry,
     /// Every file that was read.
     pub files: RefCell<BTreeSet<PathBuf>>,
 }
@@ -52,10 +55,11 @@ impl Context<'_> {
 pub(super) fn resolve(raw: &RawConfig, context: &Context<'_>) -> Plan {
     let limits = limits(&raw.server.limits, context.problems);
     let body_bytes = or(&raw.server.limits.body, bounds::BODY_BYTES_DEFAULT);
-    let start = start(&raw.server, &raw.log, context);
+    let start = start(raw, context);
     let listeners = listeners::resolve(&raw.listeners, &start, context);
     let upstreams = upstreams::resolve(&raw.upstreams, context);
-    let routes = routes::resolve(&raw.routes, &raw.upstreams, &upstreams, body_bytes, context);
+    let routes =
+        routes::resolve(&raw.routes, &raw.upstreams, &upstreams, (body_bytes, start.cache.memory_bytes), context);
     let server = &raw.server;
     let service = Service {
         router: Router::compile(routes),
@@ -66,8 +70,10 @@ pub(super) fn resolve(raw: &RawConfig, context: &Context<'_>) -> Plan {
         expect: or(&server.expect, Default::default()),
         via: server.via.as_ref().map_or(defaults::VIA, |via| via.as_str()).into(),
     };
+    let purge_hook = caching::hook(&raw.cache, start.admin, context);
+    caching::warn_unused(raw, context.problems);
     let drain_ms = or(&server.drain, defaults::DRAIN_MS);
-    Plan { service: Arc::new(service), listeners, drain_ms, purge_hook: None, start }
+    Plan { service: Arc::new(service), listeners, drain_ms, purge_hook, start }
 }
 
 /// The value written, or the default.
@@ -104,7 +110,8 @@ fn limits(raw: &RawLimits, problems: &Problems) -> HeadLimits {
     HeadLimits { head_bytes, request_line_bytes, fields: bytes(&raw.fields, bounds::FIELDS_DEFAULT) }
 }
 
-fn start(server: &RawServer, log: &RawLog, context: &Context<'_>) -> Start {
+fn start(raw: &RawConfig, context: &Context<'_>) -> Start {
+    let (server, log) = (&raw.server, &raw.log);
     let admin = or(&server.admin, Some(defaults::ADMIN));
     if let (Some(at), Some(address)) = (&server.admin, admin)
         && !address.ip().is_loopback()
@@ -123,6 +130,6 @@ fn start(server: &RawServer, log: &RawLog, context: &Context<'_>) -> Start {
             path => AccessLog::File(context.path(path)),
         }),
         access_format: or(&log.format, AccessFormat::Json),
-        cache: CacheStart::default(),
+        cache: caching::start(&raw.cache, context),
     }
 }

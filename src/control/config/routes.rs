@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::caching;
 use super::fields::{self, Change, Secret, Side, Source};
 use super::problems::{At, Fault, Place};
 use super::raw::{Pair, RawEdits, RawRoute, RawUpstream};
@@ -12,30 +13,34 @@ use super::values::quoted;
 use crate::proxy::route::{Edits, Matcher, PathMatch, Rewrite, Route};
 use crate::upstream::UpstreamOptions;
 
-/// All routes in the order written. A route with a problem may be left out or be wrong; the problem is noted.
+/// All routes in the order written; `body_bytes` and `cache_bytes` are the bounds of the whole gateway. A route with a problem may be left out or be wrong; the problem is noted.
 pub(super) fn resolve(
     raw: &[RawRoute],
     raw_upstreams: &[RawUpstream],
     upstreams: &[UpstreamOptions],
-    body_bytes: u64,
+    (body_bytes, cache_bytes): (u64, u64),
     context: &Context<'_>,
 ) -> Vec<(Matcher, Route)> {
     let names = raw.iter().filter_map(|r| r.name.as_ref()).map(|name| (name.as_str(), &name.place));
     refuse_twice("route", names, context.problems);
     let mut used = vec![false; upstreams.len()];
     let mut routes = Vec::with_capacity(raw.len());
+    let mut cached = Vec::new();
     for route in raw {
         let matcher = matcher(route, context);
         let rewrite = rewrite(route, &matcher.path, context);
         let request = edits(&route.request, Side::Request, context);
         let response = edits(&route.response, Side::Response, context);
+        let name = name(route, &matcher);
+        let cache = route.cache.as_ref().map(|raw| caching::policy(raw, route, &name, cache_bytes, context));
+        cached.extend(route.cache.as_ref().map(|raw| (route, &raw.place, Arc::clone(&name))));
         let Some(index) = upstream(route, upstreams, context) else { continue };
         let Some(options) = upstreams.get(index) else { continue };
         if let Some(used) = used.get_mut(index) {
             *used = true;
         }
         let compiled = Route {
-            name: name(route, &matcher),
+            name,
             upstream: index,
             rewrite,
             request,
@@ -43,10 +48,11 @@ pub(super) fn resolve(
             body_bytes_max: or(&route.body_max, body_bytes),
             connect_ms: or(&route.connect_timeout, options.connect_ms),
             read_ms: or(&route.read_timeout, options.read_ms),
-            cache: None,
+            cache: cache.map(Arc::new),
         };
         routes.push((matcher, compiled));
     }
+    caching::refuse_same_name(cached, context.problems);
     warn_unused(raw_upstreams, &used, context);
     warn_unreachable(raw, context);
     routes
@@ -154,15 +160,21 @@ fn pairs(raw: &[Pair], context: &Context<'_>) -> Vec<(Box<str>, Box<str>)> {
     pairs
 }
 
-/// The value itself, wherever it stands.
+/// The value of a header, wherever it stands.
 fn reveal(value: &At<Secret>, context: &Context<'_>) -> Result<String, Fault> {
+    let text = resolved(value, context)?;
+    fields::field_value(&text).map(|()| text)
+}
+
+/// The value itself, wherever it stands; empty where it stands in a file and none may be read.
+pub(super) fn resolved(value: &At<Secret>, context: &Context<'_>) -> Result<String, Fault> {
     let text = match fields::source(&value.0, context.base_dir) {
         Source::Literal(text) => text.to_owned(),
         Source::Environment(name) => fields::from_environment(name, context.env)?,
         Source::File(path) if context.reads(&path) => fields::from_file(&path)?,
         Source::File(_) => String::new(),
     };
-    fields::field_value(&text).map(|()| text)
+    Ok(text)
 }
 
 fn warn_unused(raw: &[RawUpstream], used: &[bool], context: &Context<'_>) {

@@ -44,11 +44,16 @@ pub(super) fn file_name(text: &str) -> Result<String, Fault> {
 
 /// A duration in milliseconds, at least one; parts of a millisecond are rounded up.
 pub(super) fn duration_ms(text: &str) -> Result<u64, Fault> {
-    let duration = units::parse_duration(text).map_err(|e| of_units(&e))?;
-    match duration.as_nanos().div_ceil(1_000_000) {
+    match milliseconds(text)? {
         0 => Err(fault("is zero", "a time-out cannot be switched off; write a long one such as 24h")),
-        ms => Ok(u64::try_from(ms).unwrap_or(u64::MAX)),
+        ms => Ok(ms),
     }
+}
+
+/// A duration in milliseconds, zero included; parts of a millisecond are rounded up.
+pub(super) fn milliseconds(text: &str) -> Result<u64, Fault> {
+    let duration = units::parse_duration(text).map_err(|e| of_units(&e))?;
+    Ok(u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
 }
 
 /// A size in bytes between two bounds, both included.

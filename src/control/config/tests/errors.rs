@@ -3,9 +3,9 @@
 use super::*;
 
 /// Section, the extra line, and how each error begins, in the order shown.
-type Case = (&'static str, &'static str, &'static [&'static str]);
+pub(super) type Case = (&'static str, &'static str, &'static [&'static str]);
 
-fn check_all(cases: &[Case]) {
+pub(super) fn check_all(cases: &[Case]) {
     for (section, extra, expected) in cases {
         let shown = match load_text(&with(section, extra)) {
             Err(errors) => errors.to_string(),

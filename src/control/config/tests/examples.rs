@@ -1,6 +1,7 @@
 //! Each file of `examples/` is accepted, and says what its comments promise.
 
 use super::*;
+use crate::cache::policy::BodyKey;
 
 /// Loads an example as if it stood in `folder`, where its certificates may be.
 fn example(folder: &Path, name: &str) -> Loaded {
@@ -19,7 +20,7 @@ fn every_example_is_tested_here() {
     let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.retain(|name| name.to_string_lossy().ends_with(".toml"));
     names.sort();
-    assert_eq!(names, ["full.toml", "llm.toml", "minimal.toml", "tls.toml"]);
+    assert_eq!(names, ["cache.toml", "full.toml", "llm.toml", "minimal.toml", "tls.toml"]);
 }
 
 #[test]
@@ -41,6 +42,28 @@ fn llm() {
     route.rewrite.as_ref().unwrap().apply(b"/anthropic/v1/messages", &mut path);
     assert_eq!(path, b"/v1/messages");
     assert_eq!(route.read_ms, 300_000);
+}
+
+#[test]
+fn cache() {
+    let loaded = example(Path::new(""), "cache.toml");
+    assert_eq!((loaded.plan.service.router.len(), &*loaded.warnings), (3, &[][..]));
+    let head = |method: &str| {
+        let mut head = crate::http::RequestHead::default();
+        let text = format!("{method} / HTTP/1.1\r\nHost: g\r\n\r\n");
+        crate::h1::RequestParser::default().parse(text.as_bytes(), &Default::default(), &mut head).unwrap();
+        head
+    };
+    let policy = |method: &str, path: &str| {
+        let route = loaded.plan.service.router.find(b"g", path.as_bytes(), &head(method)).unwrap();
+        route.cache.as_deref()
+    };
+    let models = policy("GET", "/v1/models").unwrap();
+    assert_eq!((models.ttl_ms(200), models.ttl_ms(500), models.refresh_ahead_percent), (Some(3_600_000), Some(0), 10));
+    let completions = policy("POST", "/v1/chat/completions").unwrap();
+    assert!(completions.post && completions.merge && completions.key.caller);
+    assert_eq!(completions.key.body, BodyKey::Json { except: ["user".into()].into() });
+    assert!(policy("POST", "/v1/embeddings").is_none());
 }
 
 #[test]
@@ -79,11 +102,13 @@ fn full_has_every_key_and_its_defaults_are_the_defaults() {
     let raw = read_raw(&text.replace("\n# connections_max", "\nconnections_max"), &problems).unwrap();
     assert!(!problems.any());
     // Keys that were not written are `None` in the raw form.
-    assert!(!format!("{:?} {:?}", raw.server, raw.log).contains("None"));
+    assert!(!format!("{:?} {:?} {:?}", raw.server, raw.log, raw.cache).contains("None"));
     assert!(!format!("{:?} {:?}", raw.listeners[0], raw.listeners[1].tls).contains("None"));
     assert!(!format!("{:?}", raw.upstreams[0]).contains("None"));
-    assert_eq!(format!("{:?}", raw.routes[0]).matches("None").count(), 1, "only `exact`");
-    assert!(raw.routes[1].exact.is_some());
+    assert_eq!(format!("{:?}", raw.routes[0]).matches("None").count(), 3, "only `exact` and two of the cache");
+    let cache = |index: usize| raw.routes[index].cache.as_ref().unwrap();
+    assert!(cache(1).query_only.is_some() && cache(2).query_except.is_some());
+    assert!(raw.routes[3].exact.is_some());
     let edits = [&raw.routes[0].request, &raw.routes[0].response];
     assert!(edits.iter().all(|edits| !edits.set.is_empty() && !edits.add.is_empty() && edits.remove.is_some()));
 
@@ -97,11 +122,20 @@ fn full_has_every_key_and_its_defaults_are_the_defaults() {
     write_pair(folder.path(), "ca", &["ca.example.com"]);
     std::fs::write(folder.path().join("team.txt"), "blue\n").unwrap();
     let [long, short] = [text, shorter].map(|text| {
-        let env = |_: &str| Some("x".to_owned());
+        let env = |_: &str| Some("x".repeat(16));
         parse(&text, &folder.path().join("c.toml"), &Keep::new().unwrap(), &env).unwrap().plan
     });
     assert_eq!(long.start, short.start);
     assert_eq!(long.drain_ms, short.drain_ms);
+    assert_eq!(format!("{:?}", long.purge_hook), format!("{:?}", short.purge_hook));
+    let cached = |plan: &Plan| {
+        let mut head = crate::http::RequestHead::default();
+        let text = b"POST / HTTP/1.1\r\nHost: h\r\nX-Env: blue\r\n\r\n";
+        crate::h1::RequestParser::default().parse(text, &plan.service.limits, &mut head).unwrap();
+        let route = plan.service.router.find(b"example.com", b"/v1", &head).unwrap();
+        format!("{:?}", route.cache.as_ref().unwrap())
+    };
+    assert_eq!(cached(&long), cached(&short));
     let listener = |plan: &Plan| {
         let l = &plan.listeners[0];
         (l.idle_ms, l.head_ms, l.body_ms, l.send_ms, l.handshake_ms, l.proxy_protocol)

@@ -288,7 +288,9 @@ fn keys(header: &str) -> &'static [&'static str] {
             "request",
             "response",
             "rewrite",
+            "cache",
         ],
+        "[cache]" => &["memory", "snapshot", "snapshot_interval", "hook_secret", "hook_window"],
         "[server]" => &["cores", "drain", "admin", "trusted_peers", "via", "limits", "connections_max"],
         _ => &["access", "format", "set"],
     }
@@ -324,13 +326,15 @@ const VALUES: &[&str] = &[
     "{ set = { te = \"1\", x-b = \"file:y\" }, remove = [\"a\", \"a b\"] }",
     "{ head = 9000, fields = 5 }",
     "\"0-9,1\"",
+    "{ key = [\"path\", \"header:a\", \"body\", \"body-json\"], post = true, query_only = [], origin = \"override\" }",
+    "{ authorization = \"shared\", key = [\"caller\"], ttl = { any = \"0s\", 1 = \"\", 200 = 1 }, object_max = \"1TiB\" }",
     "[{ cert = \"a\", key = \"b\" }, { cert = 1 }]",
 ];
 
 /// Configurations that are TOML, with tables, keys and values mixed up; sometimes complete ones.
 fn pieces() -> impl Strategy<Value = String> {
     let repeated = prop::sample::select(vec!["[[listener]]", "[[upstream]]", "[[route]]"]);
-    let once = prop::sample::subsequence(vec!["[server]", "[log]"], 0..=2);
+    let once = prop::sample::subsequence(vec!["[server]", "[log]", "[cache]"], 0..=3);
     let headers = (once, prop::collection::vec(repeated, 0..8)).prop_map(|(once, repeated)| [once, repeated].concat());
     let table = |header: &'static str| {
         let chosen = prop::sample::subsequence(keys(header), 0..=keys(header).len());
@@ -378,6 +382,8 @@ proptest! {
         let _ = (values::cores(&text), values::path(&text), values::host_pattern(&text), values::method(&text));
         let _ = (values::network(&text), values::socket_address(&text), values::duration_ms(&text));
         let _ = (endpoint::authority(&text), endpoint::endpoint(&format!("https://{text}")));
+        let _ = (cache_values::key_part(&text), cache_values::query_name(&text), cache_values::reason(&text));
+        let _ = (cache_values::status(&text), cache_values::lifetime_ms(&text), cache_values::member_name(&text));
         let _ = (values::name(&text), values::via(&text), values::certificate_name(&text), fields::field_value(&text));
     }
 }

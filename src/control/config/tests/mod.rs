@@ -1,5 +1,6 @@
 //! Tests of the configuration as a whole: positions and texts of errors, meaning, examples, arbitrary input.
 
+mod cache;
 mod errors;
 mod examples;
 mod meaning;
