@@ -263,3 +263,35 @@ fn the_cache_is_looked_at_and_purged() {
     assert_eq!(page.read_response().status, 403);
     assert_eq!(gateway.admin("/hooks/purge").status, 405);
 }
+
+/// A route that caches is counted and its version can be raised; a signed webhook purges once; a reload takes it away.
+#[test]
+fn the_plan_in_force_decides_on_versions_and_webhooks() {
+    let config = Config::to(&"http://127.0.0.1:9").route("cache = { query = \"sorted\" }");
+    let hooked = config.clone().more("[cache]\nhook_secret = \"sixteen bytes and more\"\nmemory = \"40MiB\"");
+    let gateway = hooked.start();
+    let admin = gateway.ready.admin.expect("an admin listener");
+    assert_eq!(gateway.metric("ringway_cache_requests_total", &["route=\"all\"", "outcome=\"hit\""]), 0.0);
+    assert_eq!(gateway.metric("ringway_cache_capacity_bytes", &[]), f64::from(40 << 20));
+    let raise = ["purge", "--admin", &format!("http://{admin}"), "--version-of", "all"];
+    assert_eq!(run(&raise).out.trim(), "purged route all: version 0 is now 1");
+    let body = "{\"prefix\":\"a.example/\"}";
+    let stamp = ringway::base::clock::unix_ms() / 1_000;
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, b"sixteen bytes and more");
+    let tag = aws_lc_rs::hmac::sign(&key, format!("{stamp}.{body}").as_bytes());
+    let digest: String = tag.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    let call = || {
+        let mut client = connect(admin);
+        client.send(format!(
+            "POST /hooks/purge HTTP/1.1\r\nhost: a\r\nx-ringway-timestamp: {stamp}\r\nx-ringway-signature: \
+             sha256={digest}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        client.read_response().status
+    };
+    assert_eq!((call(), call()), (200, 401));
+    assert_eq!(gateway.metric("ringway_purge_hooks_total", &["replayed"]), 1.0);
+    assert!(gateway.reload(&config.toml()).0);
+    assert_eq!(call(), 404);
+    assert_eq!(run(&raise).out.trim(), "purged route all: version 1 is now 2");
+}
