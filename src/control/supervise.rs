@@ -47,6 +47,8 @@ pub struct Control {
 /// How often certificate files are looked at, and names are resolved again.
 const WATCH_PERIOD: Duration = Duration::from_secs(1);
 const RESOLVE_TICKS: u64 = 30;
+/// How often the cache is looked through for what has died by itself.
+const SWEEP_TICKS: u64 = 10;
 /// How long after the drain deadline the cores may take to come home.
 const HOME_MS: u64 = 2_000;
 
@@ -110,6 +112,9 @@ pub async fn supervise(mut control: Control, mut signals: Signals) -> Result<(),
                 tick += 1;
                 if fingerprints.changed(control.watched()) {
                     reader.ask(Work::Files);
+                }
+                if tick.is_multiple_of(SWEEP_TICKS) {
+                    control.admin_state.cache.sweep_soon();
                 }
                 if tick.is_multiple_of(RESOLVE_TICKS) && !control.loaded.names.is_empty() {
                     reader.ask(Work::Names);
