@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ringway::control::config::{AdminChoice, parse_cache_memory, parse_cores};
 use ringway::control::mock_llm::MockOptions;
+use ringway::control::purge_command::PurgeOptions;
 use ringway::plan::{AccessLog, Cores, DriverChoice};
 
 /// Accelerating gateway for HTTP and LLM APIs.
@@ -22,6 +23,7 @@ const EXAMPLES: &str = "Examples:
   ringway proxy --to https://api.example.com --cache    the same, and repeats are answered from memory
   ringway proxy --to http://10.0.0.7:9000 --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --cores 4
   ringway check --config ringway.toml                   every error of a configuration at once
+  ringway purge --tag news --soft                       stale at once: what carries the tag, in the gateway that runs
   ringway run --config ringway.toml                     the real thing; SIGHUP reloads, SIGTERM drains";
 
 #[derive(Debug, Subcommand)]
@@ -32,6 +34,8 @@ pub enum Command {
     Run(RunCommand),
     /// Check a configuration file: all errors at once, with line and column
     Check(CheckCommand),
+    /// Drop answers from the cache of a running gateway, by way of its admin listener
+    Purge(PurgeOptions),
     /// Run an upstream to try the gateway on: OpenAI- and Anthropic-shaped endpoints, JSON and SSE
     MockLlm(MockCommand),
     /// Show the gateway at work: mock-llm, gateway, a few calls and a visible stream
@@ -55,7 +59,7 @@ pub struct ProxyCommand {
     /// Where access lines go: stdout, off, or a file
     #[arg(long, value_name = "stdout|off|FILE", default_value = "stdout", value_parser = access_log)]
     pub access_log: AccessLog,
-    /// Address of the admin listener (/health, /ready, /metrics), or off; default 127.0.0.1:9901 where it is free
+    /// Address of the admin listener (/health, /ready, /metrics, /cache), or off; default 127.0.0.1:9901 where it is free
     #[arg(long, value_name = "ADDR|off", value_parser = admin)]
     pub admin: Option<AdminChoice>,
     /// Answer repeats from memory (RFC 9111) and merge identical calls in flight

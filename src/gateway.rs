@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use ringway::base::clock;
 use ringway::bounds;
 use ringway::cache::Cache;
-use ringway::control::admin::AdminState;
+use ringway::control::admin::{AdminState, CacheAdmin};
 use ringway::control::config::Keep;
 use ringway::control::limits;
 use ringway::control::listeners::Bound;
@@ -83,7 +83,17 @@ impl Gateway {
         let cache = Cache::new(loaded.plan.start.cache.memory_bytes, salt()?);
         let (bells, rung) = make_bells(cpus.len())?;
         let stats_of = stats.clone();
-        let parts = Parts { cpus, driver, plan, connections_max, cache, bells, stats: stats_of, ended, ready };
+        let parts = Parts {
+            cpus,
+            driver,
+            plan,
+            connections_max,
+            cache: Arc::clone(&cache),
+            bells,
+            stats: stats_of,
+            ended,
+            ready,
+        };
         let (workers, outboxes) = start_workers(&parts, sockets, lanes, rung)?;
         let cpus = parts.cpus.clone();
         drop(parts);
@@ -93,7 +103,8 @@ impl Gateway {
         let ready_line = ready_line(&urls, &cpus, driver, admin);
         let process = process_info(driver, &log);
         let ready = Arc::new(AtomicBool::new(true));
-        let admin_state = Arc::new(AdminState { cores: stats, process, ready, draining: Arc::default() });
+        let cache = Arc::new(CacheAdmin::new(cache));
+        let admin_state = Arc::new(AdminState { cores: stats, process, ready, draining: Arc::default(), cache });
         let control = Control {
             source,
             keep,

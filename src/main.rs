@@ -11,6 +11,7 @@ use args::{Arguments, CheckCommand, Command, DemoCommand, MockCommand, ProxyComm
 use clap::Parser;
 use gateway::Gateway;
 use ringway::control::config::{self, AdminChoice, Keep, ProxyArguments};
+use ringway::control::purge_command::{self, PurgeOptions};
 use ringway::control::source::{Origin, Source};
 use ringway::control::{demo, limits, mock_llm};
 use ringway::plan::AccessLog;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::Proxy(command) => proxy(command),
         Command::Run(command) => run(command),
         Command::Check(command) => check(&command),
+        Command::Purge(options) => purge(&options),
         Command::MockLlm(command) => mock(command),
         Command::Demo(command) => show(command),
     };
@@ -76,6 +78,12 @@ fn check(command: &CheckCommand) -> Result<(), String> {
         eprintln!("warning: {warning}");
     }
     say!("ok: {}", command.config.display());
+    Ok(())
+}
+
+fn purge(options: &PurgeOptions) -> Result<(), String> {
+    let line = control_runtime()?.block_on(purge_command::run(options))?;
+    say!("{line}");
     Ok(())
 }
 

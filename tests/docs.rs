@@ -6,9 +6,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use ringway::cache::store::Cache;
+use ringway::control::admin::{CacheAdmin, Hooked, metrics};
 use ringway::h1::Reject;
 use ringway::proxy::failure::Failure;
-use ringway::stats::{CoreStats, Counter, Gauge, Histogram, ProcessInfo, Reason, render};
+use ringway::stats::{
+    CacheOutcome, CoreStats, Counter, Gauge, Histogram, NotStored, Pass, ProcessInfo, Reason, render,
+};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -48,7 +52,8 @@ fn every_metric_that_a_scrape_shows_is_documented_and_no_other() {
     let page = read("docs/metrics.md");
     let core = CoreStats::new();
     core.status(200);
-    let scrape = render(&[core], &ProcessInfo::default());
+    let cache = CacheAdmin::new(Cache::new(1 << 20, [0; 32]));
+    let scrape = render(&[core], &ProcessInfo::default()) + &metrics::render(&cache);
     let types = scrape.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let mut shown: [BTreeSet<String>; 3] = Default::default();
     for (name, kind) in types {
@@ -61,6 +66,32 @@ fn every_metric_that_a_scrape_shows_is_documented_and_no_other() {
     for (shown, heading) in shown.iter().zip(["### Counters", "### Gauges", "### Histograms"]) {
         assert_eq!(&names_under(&page, heading), shown, "{heading} of docs/metrics.md");
     }
+}
+
+#[test]
+fn every_word_of_the_cache_is_documented_with_its_meaning_and_no_other() {
+    let page = read("docs/metrics.md");
+    let rows = rows(&page);
+    let outcomes: Vec<_> = CacheOutcome::ALL.iter().map(|word| (word.name(), word.help())).collect();
+    let passes: Vec<_> = Pass::ALL.iter().map(|word| (word.name(), word.help())).collect();
+    let not_stored: Vec<_> = NotStored::ALL.iter().map(|word| (word.name(), word.help())).collect();
+    for (heading, words) in
+        [("### Cache outcomes", outcomes), ("### Cache passes", passes), ("### Cache not stored", not_stored)]
+    {
+        let known: BTreeSet<String> = words.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(names_under(&page, heading), known, "{heading} of docs/metrics.md");
+        for (name, help) in words {
+            let row = [format!("`{name}`"), help.to_owned()];
+            assert!(rows.iter().any(|r| r.iter().eq(row.iter())), "docs/metrics.md lacks | {} | {help} |", row[0]);
+        }
+    }
+    let known: BTreeSet<String> = Hooked::ALL
+        .iter()
+        .map(|outcome| outcome.name())
+        .chain(["X-Ringway-Signature", "X-Ringway-Timestamp"])
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(names_under(&read("docs/cache.md"), "## Webhook"), known, "docs/cache.md");
 }
 
 #[test]

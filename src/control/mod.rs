@@ -5,6 +5,7 @@ pub mod admin;
 pub mod config;
 pub mod demo;
 pub mod mock_llm;
+pub mod purge_command;
 
 pub mod fingerprint;
 pub mod limits;

@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::admin::{self, AdminState};
+use super::admin::{self, AdminState, Sight};
 use super::config::{Keep, Loaded};
 use super::fingerprint::Fingerprints;
 use super::listeners::Bound;
@@ -47,6 +47,8 @@ pub struct Control {
 /// How often certificate files are looked at, and names are resolved again.
 const WATCH_PERIOD: Duration = Duration::from_secs(1);
 const RESOLVE_TICKS: u64 = 30;
+/// How often the cache is looked through for what has died by itself.
+const SWEEP_TICKS: u64 = 10;
 /// How long after the drain deadline the cores may take to come home.
 const HOME_MS: u64 = 2_000;
 
@@ -84,6 +86,7 @@ impl Signals {
 /// Why the gateway ends in another way, as the last line of the process.
 pub async fn supervise(mut control: Control, mut signals: Signals) -> Result<(), String> {
     let (shutdown, shutdown_seen) = watch::channel(false);
+    control.show_plan();
     let admin = control.start_admin(shutdown_seen)?;
     let mut ticks = interval(WATCH_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -109,6 +112,9 @@ pub async fn supervise(mut control: Control, mut signals: Signals) -> Result<(),
                 tick += 1;
                 if fingerprints.changed(control.watched()) {
                     reader.ask(Work::Files);
+                }
+                if tick.is_multiple_of(SWEEP_TICKS) {
+                    control.admin_state.cache.sweep_soon();
                 }
                 if tick.is_multiple_of(RESOLVE_TICKS) && !control.loaded.names.is_empty() {
                     reader.ask(Work::Names);
@@ -189,7 +195,13 @@ impl Control {
         }
         self.give_out(&loaded.plan)?;
         self.loaded = loaded;
+        self.show_plan();
         Ok(())
+    }
+
+    /// Tells the admin listener which plan is in force.
+    fn show_plan(&self) {
+        self.admin_state.cache.take_up(Sight::of(&self.loaded.plan, self.keep.routes()));
     }
 
     fn give_out(&mut self, plan: &Plan) -> Result<(), String> {

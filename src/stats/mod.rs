@@ -13,6 +13,7 @@ mod vocabulary;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
+pub(crate) use render::{Label, family};
 pub use render::{ProcessInfo, render};
 pub use vocabulary::{CacheOutcome, Counter, Gauge, Histogram, NotStored, Pass, Reason};
 

@@ -53,7 +53,8 @@ fn render_all(out: &mut String, cores: &[Arc<CoreStats>], info: &ProcessInfo) ->
     render_process(out, cores.len(), info)
 }
 
-fn family(out: &mut String, name: &str, help: &str, kind: &str) -> fmt::Result {
+/// The two lines before the samples of a family.
+pub(crate) fn family(out: &mut String, name: &str, help: &str, kind: &str) -> fmt::Result {
     writeln!(out, "# HELP {name} {help}.\n# TYPE {name} {kind}")
 }
 
@@ -163,7 +164,7 @@ impl fmt::Display for Seconds {
 }
 
 /// The value of a label: backslash, quote and line feed escaped, as the format asks.
-struct Label<'a>(&'a str);
+pub(crate) struct Label<'a>(pub &'a str);
 
 impl fmt::Display for Label<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

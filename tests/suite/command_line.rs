@@ -16,7 +16,7 @@ fn version_is_printed() {
 fn help_names_every_command() {
     let help = run(&["--help"]);
     assert_eq!(help.code, Some(0));
-    for command in ["proxy", "run", "check", "mock-llm", "demo"] {
+    for command in ["proxy", "run", "check", "purge", "mock-llm", "demo"] {
         assert!(help.out.contains(command), "{command} in {}", help.out);
         let own = run(&[command, "--help"]);
         assert_eq!(own.code, Some(0), "{command}");
@@ -37,6 +37,10 @@ fn usage_errors_exit_with_2() {
         &["proxy", "--to", "http://127.0.0.1:9", "--unknown"],
         &["run"],
         &["check"],
+        &["purge"],
+        &["purge", "--all", "--tag", "a"],
+        &["purge", "--tag", "a", "--method", "GET"],
+        &["purge", "--version-of", "a", "--soft"],
     ];
     for args in cases {
         let done = run(args);
@@ -51,6 +55,8 @@ fn other_errors_exit_with_1() {
     let cases: &[(&[&str], &str)] = &[
         (&["run", "--config", "/no/such/file.toml"], "/no/such/file.toml"),
         (&["check", "--config", "/no/such/file.toml"], "/no/such/file.toml"),
+        (&["purge", "--all", "--admin", "https://127.0.0.1:9"], "http://HOST:PORT"),
+        (&["purge", "--all", "--admin", "http://127.0.0.1:1"], "http://127.0.0.1:1"),
         (&["proxy", "--to", "not a url", "--listen", "127.0.0.1:0"], "--to"),
         (&["proxy", "--to", "http://127.0.0.1:9", "--tls-cert", "a.pem"], "--tls-key"),
         (&["proxy", "--to", "ftp://127.0.0.1", "--listen", "127.0.0.1:0"], "ftp"),

@@ -243,3 +243,55 @@ fn the_admin_listener_may_be_off() {
     assert_eq!(gateway.get("/").status, 200);
     gateway.stop();
 }
+
+/// The cache shows its numbers, and `ringway purge` reaches it by way of the admin listener; a page in a browser does not.
+#[test]
+fn the_cache_is_looked_at_and_purged() {
+    let gateway = Config::to(&"http://127.0.0.1:9").start();
+    let admin = gateway.ready.admin.expect("an admin listener");
+    let stats: serde_json::Value = serde_json::from_str(&gateway.admin("/cache/stats").text()).expect("JSON");
+    assert_eq!((&stats["objects"], &stats["sequence"]), (&0.into(), &0.into()), "{stats}");
+    assert!(stats["capacity"].as_u64().is_some_and(|bytes| bytes > 0), "{stats}");
+    assert_eq!(gateway.admin("/cache/keys").text(), "{\"keys\":[],\"more\":false}");
+    let done = run(&["purge", "--admin", &format!("http://{admin}"), "--tag", "news", "--soft"]);
+    assert_eq!((done.code, done.out.trim()), (Some(0), "purged tag news: is stale now (purge 1)"), "{}", done.err);
+    let done = run(&["purge", "--admin", &format!("http://{admin}"), "--prefix", "example.com"]);
+    assert_eq!((done.code, done.out.as_str()), (Some(1), ""));
+    assert!(done.err.starts_with("error: purge: ") && done.err.contains("end the host with a slash"), "{}", done.err);
+    let mut page = connect(admin);
+    page.send("POST /cache/purge HTTP/1.1\r\nhost: a\r\norigin: http://a\r\ncontent-type: application/json\r\ncontent-length: 12\r\n\r\n{\"all\":true}");
+    assert_eq!(page.read_response().status, 403);
+    assert_eq!(gateway.admin("/hooks/purge").status, 405);
+}
+
+/// A route that caches is counted and its version can be raised; a signed webhook purges once; a reload takes it away.
+#[test]
+fn the_plan_in_force_decides_on_versions_and_webhooks() {
+    let config = Config::to(&"http://127.0.0.1:9").route("cache = { query = \"sorted\" }");
+    let hooked = config.clone().more("[cache]\nhook_secret = \"sixteen bytes and more\"\nmemory = \"40MiB\"");
+    let gateway = hooked.start();
+    let admin = gateway.ready.admin.expect("an admin listener");
+    assert_eq!(gateway.metric("ringway_cache_requests_total", &["route=\"all\"", "outcome=\"hit\""]), 0.0);
+    assert_eq!(gateway.metric("ringway_cache_capacity_bytes", &[]), f64::from(40 << 20));
+    let raise = ["purge", "--admin", &format!("http://{admin}"), "--version-of", "all"];
+    assert_eq!(run(&raise).out.trim(), "purged route all: version 0 is now 1");
+    let body = "{\"prefix\":\"a.example/\"}";
+    let stamp = ringway::base::clock::unix_ms() / 1_000;
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, b"sixteen bytes and more");
+    let tag = aws_lc_rs::hmac::sign(&key, format!("{stamp}.{body}").as_bytes());
+    let digest: String = tag.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    let call = || {
+        let mut client = connect(admin);
+        client.send(format!(
+            "POST /hooks/purge HTTP/1.1\r\nhost: a\r\nx-ringway-timestamp: {stamp}\r\nx-ringway-signature: \
+             sha256={digest}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        client.read_response().status
+    };
+    assert_eq!((call(), call()), (200, 401));
+    assert_eq!(gateway.metric("ringway_purge_hooks_total", &["replayed"]), 1.0);
+    assert!(gateway.reload(&config.toml()).0);
+    assert_eq!(call(), 404);
+    assert_eq!(run(&raise).out.trim(), "purged route all: version 1 is now 2");
+}
