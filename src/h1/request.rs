@@ -500,6 +500,17 @@ mod tests {
     }
 
     #[test]
+    fn the_beginning_of_a_known_name_is_not_that_name() {
+        for (_, name) in crate::http::field::KNOWN {
+            for len in 1..name.len() {
+                let part = &name[..len];
+                let head = read(format!("GET / HTTP/1.1\r\n{part}: a\r\n\r\n").as_bytes()).unwrap();
+                assert_eq!(head.fields[0].id, FieldId::of(part.as_bytes()), "{part}");
+            }
+        }
+    }
+
+    #[test]
     fn a_used_head_and_parser_start_anew() {
         let (mut parser, mut head) = (RequestParser::default(), RequestHead::default());
         for input in [&b"GET /a HTTP/1.1\r\nA: b\r\n\r\n"[..], b"PUT /b HTTP/1.0\r\nC: d\r\n\r\n"] {

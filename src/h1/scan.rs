@@ -257,8 +257,9 @@ mod avx2 {
                 let lower = _mm256_or_si256(vector, _mm256_set1_epi8(0x20));
                 _mm256_movemask_epi8(_mm256_cmpeq_epi8(lower, self.load(id.padded_name()))) as u32
             };
-            // Zeros stand behind the known name, where lower case has none: equality ends where it does.
-            if equal.trailing_ones() as usize == len { id } else { FieldId::Other }
+            // Equality ends where the name does: at the zeros behind a known one, or at the colon, where the known one goes
+            // on. Only the length tells the two apart.
+            if equal.trailing_ones() as usize == len && id.name().len() == len { id } else { FieldId::Other }
         }
     }
 
