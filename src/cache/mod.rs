@@ -9,9 +9,12 @@ pub mod answer;
 pub mod counters;
 pub mod fields;
 pub mod fill;
+pub mod key;
+pub mod ledger;
 pub mod life;
 pub mod object;
 pub mod policy;
+pub mod store;
 
 pub use answer::{Answer, AnswerHead, Body, Terms};
 pub use fill::{Ending, Fill, Follower, Step};
