@@ -1,11 +1,373 @@
-//! Placeholder of the key's module: the type that others name, and the first part of a key. Replaced at the merge.
+//! The key of a stored answer: which parts of a request make two requests the same question.
+//!
+//! Pure. A key is a row of parts, each a tag, its length and its bytes, so that no part can be read as another whatever
+//! a client writes into it. The URL stands in front, for whoever drops answers by address. Credentials and bodies
+//! are never in a key as they came, only as salted SHA-256. A key is looked up by its hash, which nobody can aim.
 
-/// Hash of a key.
+use aws_lc_rs::digest;
+
+use super::policy::{Authorization, BodyKey, CachePolicy, KeyPolicy};
+use super::{canonical_json, query};
+use crate::h1;
+use crate::http::head::{FieldRef, RequestHead};
+use crate::http::{FieldId, Method};
+use crate::log::redact;
+
+/// 128 bits of SHA-256 over a key and the values of the fields its answer varies by.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct KeyHash(pub u128);
 
-/// The first part of a key: the URL as the key sees it.
+/// What a key is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyRequest<'a> {
+    pub head: &'a RequestHead,
+    /// `http` or `https`: how the client came.
+    pub scheme: &'a str,
+    /// The whole body; empty where there is none.
+    pub body: &'a [u8],
+    /// A secret of the process: makes digests of credentials worthless elsewhere and hashes unpredictable.
+    pub salt: &'a [u8; SALT_BYTES],
+}
+
+/// Bytes of the salt.
+pub const SALT_BYTES: usize = 32;
+
+/// Tags of the parts. A new meaning takes a new number: snapshots hold keys.
+mod tag {
+    pub const IDENTITY: u8 = 1;
+    pub const METHOD: u8 = 2;
+    pub const ROUTE: u8 = 3;
+    pub const VERSION: u8 = 4;
+    pub const BUMPS: u8 = 5;
+    pub const SCHEME: u8 = 6;
+    pub const HEADER: u8 = 7;
+    /// A field whose name is that of a secret: the digest of its lines.
+    pub const HEADER_SECRET: u8 = 8;
+    pub const CALLER: u8 = 9;
+    pub const BODY_RAW: u8 = 10;
+    pub const BODY_JSON: u8 = 11;
+    pub const BODY_TYPE: u8 = 12;
+}
+
+/// Fields by which a caller is known, in the order their lines are hashed. Proxy-Authorization is for the gateway
+/// itself and says nothing about what the origin will answer.
+const CALLER_FIELDS: [FieldId; 5] =
+    [FieldId::Authorization, FieldId::XApiKey, FieldId::ApiKey, FieldId::XGoogApiKey, FieldId::Cookie];
+
+/// Bytes of a part before its value: tag and length.
+const PART_HEAD_BYTES: usize = 5;
+/// Keys up to this size are hashed in one go on the stack.
+const HASH_STACK_BYTES: usize = 1024;
+/// Distance of a key's second place.
+const REFRESH: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834;
+
+/// Appends the key of a request on a route.
+///
+/// HEAD has the key of GET: its answer may come from a stored GET (RFC 9110 §9.3.2). Two requests have one key only
+/// where the policy leaves out what tells them apart.
+pub fn write(out: &mut Vec<u8>, policy: &CachePolicy, request: &KeyRequest<'_>) {
+    let (head, key) = (request.head, &policy.key);
+    let parts = h1::target_parts(head);
+    let tls = request.scheme.eq_ignore_ascii_case("https");
+    part(out, tag::IDENTITY, |out| write_identity(out, key, h1::authority(head), tls, parts.path, parts.query));
+    let method = if head.method == Method::Head { b"GET" } else { head.method_text() };
+    part(out, tag::METHOD, |out| out.extend_from_slice(method));
+    part(out, tag::ROUTE, |out| out.extend_from_slice(policy.route.as_bytes()));
+    part(out, tag::VERSION, |out| out.extend_from_slice(policy.version.as_bytes()));
+    part(out, tag::BUMPS, |out| out.extend_from_slice(&policy.bumped().to_le_bytes()));
+    if key.scheme {
+        part(out, tag::SCHEME, |out| out.extend(request.scheme.bytes().map(|b| b.to_ascii_lowercase())));
+    }
+    for name in &key.headers {
+        write_header(out, name, request);
+    }
+    if key.caller && policy.authorization != Authorization::Shared && has_caller(head) {
+        part(out, tag::CALLER, |out| write_caller(out, request));
+    }
+    if !request.body.is_empty() {
+        write_body(out, &key.body, request);
+    }
+}
+
+/// Appends the URL as the key sees it, without any frame around it: host in lower case without final dot and without
+/// a port that is the scheme's default (`*` where the key has no host), path as it came (or `*`), and where the key
+/// takes something of the query, `?` and that. This is what [`identity`] gives back and what a purge by URL compares.
+pub fn write_identity(
+    out: &mut Vec<u8>,
+    key_policy: &KeyPolicy,
+    authority: &[u8],
+    tls: bool,
+    path: &[u8],
+    query: Option<&[u8]>,
+) {
+    if key_policy.host {
+        write_host(out, authority, tls);
+    } else {
+        out.push(b'*');
+    }
+    out.extend_from_slice(if key_policy.path { path } else { b"*" });
+    let Some(query) = query else { return };
+    let mark = out.len();
+    out.push(b'?');
+    query::write(out, query, &key_policy.query);
+    // `/a?` is another URL than `/a` (RFC 3986 §6.2.3) where the query counts as it came, and only there.
+    if out.len() == mark + 1 && key_policy.query != super::policy::QueryKey::Whole {
+        out.truncate(mark);
+    }
+}
+
+/// The URL of a key, as [`write_identity`] wrote it; empty where the bytes are no key.
 pub fn identity(key: &[u8]) -> &[u8] {
-    let length = key.get(1..5).and_then(|l| l.try_into().ok()).map_or(0, u32::from_le_bytes);
-    key.get(5..).and_then(|rest| rest.get(..length as usize)).unwrap_or_default()
+    match parts(key).next() {
+        Some((tag::IDENTITY, value)) => value,
+        _ => b"",
+    }
+}
+
+/// Whether the request says who calls: Authorization, Cookie or one of the fields for API keys.
+pub fn has_caller(head: &RequestHead) -> bool {
+    head.fields.iter().any(|f| CALLER_FIELDS.contains(&f.id))
+}
+
+/// The place of a key, among the answers that were chosen by these values (empty where none were).
+pub fn hash(salt: &[u8; SALT_BYTES], key: &[u8], vary: &[u8]) -> KeyHash {
+    let length = (key.len() as u64).to_le_bytes();
+    let pieces: [&[u8]; 4] = [salt, &length, key, vary];
+    KeyHash(u128::from_le_bytes(*sha256(&pieces).first_chunk().expect("16 bytes because a digest has 32")))
+}
+
+impl KeyHash {
+    /// A second place for the same key, for what is kept beside its answer.
+    pub fn refresh(self) -> Self {
+        Self(self.0 ^ REFRESH)
+    }
+
+    /// 32 hexadecimal digits.
+    pub fn to_hex(self) -> String {
+        format!("{:032x}", self.0)
+    }
+
+    /// Reads what [`Self::to_hex`] wrote, in any case; `None` for anything else.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let is_hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        if is_hex { u128::from_str_radix(text, 16).ok().map(Self) } else { None }
+    }
+}
+
+impl std::fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+fn write_host(out: &mut Vec<u8>, authority: &[u8], tls: bool) {
+    let (host, port) = h1::target::split_port(authority);
+    let host = host.strip_suffix(b".").unwrap_or(host);
+    out.extend(host.iter().map(u8::to_ascii_lowercase));
+    let Some(port) = port else { return };
+    let zeros = port.iter().take_while(|b| **b == b'0').count();
+    let port = port.get(zeros..).unwrap_or_default();
+    let default: &[u8] = if tls { b"443" } else { b"80" };
+    if !port.is_empty() && port != default {
+        out.push(b':');
+        out.extend_from_slice(port);
+    }
+}
+
+/// Name and lines of a field; no part where the request has none. Lines are not joined: an origin that reads only the
+/// first of them gives other answers to `a, b` than to `a` and `b`.
+fn write_header(out: &mut Vec<u8>, name: &str, request: &KeyRequest<'_>) {
+    let lines = || named(request.head, name);
+    if lines().next().is_none() {
+        return;
+    }
+    if redact::is_secret_name(name.as_bytes()) {
+        part(out, tag::HEADER_SECRET, |out| {
+            write_text(out, name.as_bytes());
+            digest_of(out, request.salt, |out| lines().for_each(|line| write_text(out, line.value)));
+        });
+    } else {
+        part(out, tag::HEADER, |out| {
+            write_text(out, name.as_bytes());
+            lines().for_each(|line| write_text(out, line.value));
+        });
+    }
+}
+
+fn named<'a>(head: &'a RequestHead, name: &str) -> impl Iterator<Item = FieldRef<'a>> {
+    head.fields().filter(move |f| f.name.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+fn write_caller(out: &mut Vec<u8>, request: &KeyRequest<'_>) {
+    digest_of(out, request.salt, |out| {
+        for id in CALLER_FIELDS {
+            write_lines(out, request.head, id);
+        }
+    });
+}
+
+/// Name and value of each line of a field.
+fn write_lines(out: &mut Vec<u8>, head: &RequestHead, id: FieldId) {
+    for line in head.fields().filter(|f| f.id == id) {
+        write_text(out, id.name());
+        write_text(out, line.value);
+    }
+}
+
+/// The body as a digest, and how the request says it is to be read: an origin answers the same bytes as a form and as
+/// JSON in different ways.
+fn write_body(out: &mut Vec<u8>, how: &BodyKey, request: &KeyRequest<'_>) {
+    let reading = [FieldId::ContentType, FieldId::ContentEncoding];
+    if request.head.fields.iter().any(|f| reading.contains(&f.id)) {
+        part(out, tag::BODY_TYPE, |out| {
+            for id in reading {
+                write_lines(out, request.head, id);
+            }
+        });
+    }
+    if let BodyKey::Json { except } = how {
+        let mut canonical = Vec::with_capacity(request.body.len());
+        if canonical_json::write(&mut canonical, request.body, except).is_ok() {
+            part(out, tag::BODY_JSON, |out| out.extend_from_slice(&sha256(&[request.salt, &canonical])));
+            return;
+        }
+    }
+    // With `BodyKey::None` too: nobody may ask, but if somebody does, no two bodies share an answer.
+    part(out, tag::BODY_RAW, |out| out.extend_from_slice(&sha256(&[request.salt, request.body])));
+}
+
+fn part(out: &mut Vec<u8>, tag: u8, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[tag, 0, 0, 0, 0]);
+    write(out);
+    let length = out.len() - start - PART_HEAD_BYTES;
+    let length = u32::try_from(length).expect("fits because a head has at most 60 KiB, twice that with names");
+    if let Some(place) = out.get_mut(start + 1..start + PART_HEAD_BYTES) {
+        place.copy_from_slice(&length.to_le_bytes());
+    }
+}
+
+/// Length and bytes, within a part.
+fn write_text(out: &mut Vec<u8>, text: &[u8]) {
+    let length = u32::try_from(text.len()).expect("fits because a head has at most 60 KiB");
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(text);
+}
+
+fn take_text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
+}
+
+/// Appends the digest of what `write` appends; that itself does not stay.
+fn digest_of(out: &mut Vec<u8>, salt: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(salt);
+    write(out);
+    let digest = digest::digest(&digest::SHA256, out.get(start..).unwrap_or_default());
+    // Not only cut off: a secret would stay behind the end.
+    if let Some(secret) = out.get_mut(start..) {
+        secret.fill(0);
+    }
+    out.truncate(start);
+    out.extend_from_slice(digest.as_ref());
+}
+
+fn sha256(pieces: &[&[u8]]) -> [u8; digest::SHA256_OUTPUT_LEN] {
+    let mut buffer = [0; HASH_STACK_BYTES];
+    let mut length = 0;
+    let total = pieces.iter().map(|p| p.len()).sum::<usize>();
+    let digest = if total <= HASH_STACK_BYTES {
+        for piece in pieces {
+            if let Some(place) = buffer.get_mut(length..length + piece.len()) {
+                place.copy_from_slice(piece);
+            }
+            length += piece.len();
+        }
+        digest::digest(&digest::SHA256, buffer.get(..length).unwrap_or_default())
+    } else {
+        let mut context = digest::Context::new(&digest::SHA256);
+        pieces.iter().for_each(|piece| context.update(piece));
+        context.finish()
+    };
+    *digest.as_ref().first_chunk().expect("32 bytes because that is what SHA-256 has")
+}
+
+/// The parts of a key in order; ends where the bytes are no key.
+fn parts(key: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = key;
+    std::iter::from_fn(move || {
+        let (tag, behind) = rest.split_first()?;
+        let (value, behind) = take_text(behind)?;
+        rest = behind;
+        Some((*tag, value))
+    })
+}
+
+/// The parts of a key by name, for an operator's eyes: no credential, no body, no secret of the query, and of the
+/// header fields only the harmless ones with their values.
+pub fn describe(key: &[u8]) -> Vec<(&'static str, String)> {
+    parts(key).map(|(tag, value)| describe_part(tag, value)).collect()
+}
+
+fn describe_part(tag: u8, value: &[u8]) -> (&'static str, String) {
+    match tag {
+        tag::IDENTITY => {
+            let mut clean = Vec::with_capacity(value.len());
+            redact::uri(value, &mut clean);
+            ("url", printable(&clean))
+        }
+        tag::METHOD => ("method", printable(value)),
+        tag::ROUTE => ("route", String::from_utf8_lossy(value).into_owned()),
+        tag::VERSION => ("version", String::from_utf8_lossy(value).into_owned()),
+        tag::BUMPS => ("bumps", value.first_chunk().map_or(0, |n| u64::from_le_bytes(*n)).to_string()),
+        tag::SCHEME => ("scheme", printable(value)),
+        tag::HEADER => ("header", describe_header(value)),
+        tag::HEADER_SECRET => {
+            ("header", take_text(value).map_or_else(String::new, |(n, d)| printable(n) + ": " + &short(d)))
+        }
+        tag::CALLER => ("caller", short(value)),
+        tag::BODY_RAW => ("body", short(value)),
+        tag::BODY_JSON => ("body-json", short(value)),
+        tag::BODY_TYPE => ("body-type", describe_lines(value)),
+        _ => ("unknown", short(value)),
+    }
+}
+
+fn describe_header(value: &[u8]) -> String {
+    const HARMLESS: [FieldId; 4] =
+        [FieldId::Accept, FieldId::AcceptEncoding, FieldId::AcceptLanguage, FieldId::ContentType];
+    let Some((name, mut rest)) = take_text(value) else { return String::new() };
+    if !HARMLESS.contains(&FieldId::of(name)) {
+        return printable(name) + ": ***";
+    }
+    let mut lines = Vec::new();
+    while let Some((line, behind)) = take_text(rest) {
+        lines.push(printable(line));
+        rest = behind;
+    }
+    printable(name) + ": " + &lines.join(", ")
+}
+
+/// Pairs of name and value.
+fn describe_lines(value: &[u8]) -> String {
+    let mut lines = Vec::new();
+    let mut rest = value;
+    while let Some((name, behind)) = take_text(rest)
+        && let Some((line, behind)) = take_text(behind)
+    {
+        lines.push(printable(name) + ": " + &printable(line));
+        rest = behind;
+    }
+    lines.join(", ")
+}
+
+/// `sha256:` and the first 8 digits of a digest.
+fn short(digest: &[u8]) -> String {
+    let digits: String = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
+    format!("sha256:{digits}")
+}
+
+fn printable(text: &[u8]) -> String {
+    text.escape_ascii().to_string()
 }

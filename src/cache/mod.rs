@@ -6,7 +6,9 @@
 
 pub mod account;
 pub mod answer;
+pub mod canonical_json;
 pub mod counters;
+pub mod event_stream;
 pub mod fields;
 pub mod fill;
 pub mod key;
@@ -14,7 +16,9 @@ pub mod ledger;
 pub mod life;
 pub mod object;
 pub mod policy;
+pub mod query;
 pub mod store;
+pub mod tags;
 
 pub use answer::{Answer, AnswerHead, Body, Terms};
 pub use fill::{Ending, Fill, Follower, Step};

@@ -219,7 +219,8 @@ fn is_delimiter(byte: u8) -> bool {
     matches!(byte, b'=' | b':' | b'"' | b'\'' | b'(' | b')' | b'<' | b'>' | b'[' | b']' | b'{' | b'}')
 }
 
-fn is_secret_name(name: &[u8]) -> bool {
+/// Whether a name of a parameter or field is that of a secret, in any case and punctuation.
+pub fn is_secret_name(name: &[u8]) -> bool {
     let mut buffer = [0_u8; NAME_BYTES_MAX];
     let mut length = 0;
     let letters = name.iter().filter(|b| b.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase);
