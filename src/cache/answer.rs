@@ -68,7 +68,7 @@ pub struct AnswerHead {
 pub struct Body {
     chunks: Chunks,
     length: u64,
-    _charge: Charge,
+    charge: Charge,
 }
 
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Body {
             1 => Chunks::One(chunks.swap_remove(0)),
             _ => Chunks::Many(chunks.into()),
         };
-        Arc::new(Self { chunks, length, _charge: charge })
+        Arc::new(Self { chunks, length, charge })
     }
 
     /// Its bytes in order.
@@ -100,6 +100,11 @@ impl Body {
     /// Bytes in all.
     pub fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Bytes charged for it.
+    pub fn charged_bytes(&self) -> u64 {
+        self.charge.bytes()
     }
 }
 

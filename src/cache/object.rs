@@ -24,6 +24,16 @@ pub enum Content {
     },
 }
 
+impl Content {
+    /// Bytes charged for it beyond its object.
+    pub fn charged_bytes(&self) -> u64 {
+        match self {
+            Self::Answer(answer) => answer.charge.bytes() + answer.body.charged_bytes(),
+            Self::Variants(_) | Self::HitForMiss { .. } => 0,
+        }
+    }
+}
+
 /// One object. Immutable but for its life, its use count and its content.
 #[derive(Debug)]
 pub struct Object {
@@ -39,9 +49,11 @@ pub struct Object {
     pub life: Life,
     /// Uses since it was looked at for eviction, see `table`.
     pub uses: AtomicU8,
+    /// Number of the last purge when the request that confirmed it was sent; 0 = never confirmed.
+    confirmed: AtomicU64,
     content: ArcSwapOption<Content>,
     fill: ArcSwapOption<Fill>,
-    _charge: Charge,
+    charge: Charge,
 }
 
 /// What makes an object besides its content.
@@ -54,7 +66,7 @@ pub struct Origin {
 }
 
 /// Bytes of an object without key and content, and of its places in map and queue.
-pub const OBJECT_BYTES: u64 = size_of::<Object>() as u64 + 16 + 64;
+pub const OBJECT_BYTES: u64 = size_of::<Object>() as u64 + 16 + 96;
 
 static NUMBERS: AtomicU64 = AtomicU64::new(1);
 
@@ -83,9 +95,10 @@ impl Object {
             url,
             life,
             uses: AtomicU8::new(0),
+            confirmed: AtomicU64::new(0),
             content: ArcSwapOption::empty(),
             fill: ArcSwapOption::empty(),
-            _charge: charge,
+            charge,
         }
     }
 
@@ -124,6 +137,23 @@ impl Object {
         self.content.store(None);
         self.fill.store(None);
         killed
+    }
+
+    /// Number of the last purge that a confirmation by the upstream answers.
+    pub fn confirmed(&self) -> u64 {
+        self.confirmed.load(Ordering::Acquire)
+    }
+
+    /// Confirmed by the upstream, which was asked after purge number `asked`: its terms count again.
+    pub fn confirm(&self, asked: u64) {
+        self.confirmed.fetch_max(asked, Ordering::AcqRel);
+        self.life.harden();
+    }
+
+    /// Bytes charged for it and for its content.
+    pub fn bytes(&self) -> u64 {
+        let content = self.content.load();
+        self.charge.bytes() + content.as_ref().map_or(0, |c| c.charged_bytes())
     }
 
     /// Counts a use, up to what eviction looks at; writes nothing where that is reached.

@@ -1,83 +1,502 @@
-//! Placeholder of the table: a map without eviction, so that what works on a cache can be compiled. Replaced at the merge.
+//! The process-wide cache: one facade over the table, the account of its bytes, eviction, the ledger of purges.
+//!
+//! Keeps one promise towards all of them: an object that leaves the table is dead. Takes no lock, does no I/O, reads no
+//! clock; every call does a bounded amount of work, but for `for_each`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicU64, fence};
+
+use crossbeam_queue::ArrayQueue;
 
 use super::account::{Account, Charge};
+use super::eviction::{Entry, Eviction};
 use super::key::KeyHash;
-use super::ledger::Standing;
+use super::ledger::Ledger;
+pub use super::ledger::{Purge, Standing};
 use super::life::State;
-use super::object::Object;
+use super::object::{Content, Object};
+use super::table::{PARTS, Table};
+use super::use_count::UseCount;
 
-/// The stored answers of the process.
+/// Room that is freed at most for a charge, in multiples of what is missing.
+const FREED_FACTOR: u64 = 4;
+/// Objects that are evicted for any charge before it is given up: removed shells are freed a few at a time.
+const EVICTED_MIN: usize = 64;
+/// The queues are turned where one object in so many is dead.
+const DEAD_SHARE: usize = 16;
+
+/// The cache of a process.
 #[derive(Debug)]
 pub struct Cache {
     salt: [u8; 32],
     account: Arc<Account>,
-    map: papaya::HashMap<u128, Arc<Object>>,
+    table: Table,
+    eviction: Eviction,
+    ledger: Ledger,
+    use_count: UseCount,
+    /// The sweep that is under way; empty while somebody carries it on.
+    sweep: ArrayQueue<Sweep>,
+    evicted: AtomicU64,
+    purged: AtomicU64,
+}
+
+/// How far a sweep is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sweep {
+    part: usize,
+    /// Purges up to this number are seen by it.
+    number: u64,
+    /// Complete objects met so far.
+    complete: usize,
+    /// Entries of the queues still to be passed.
+    turn: usize,
+}
+
+/// What a step of sweeping did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Objects looked at.
+    pub visited: usize,
+    /// Objects that a purge concerned: dead now.
+    pub purged: usize,
+    /// Dead objects taken out of the table.
+    pub removed: usize,
+    /// Dead objects taken out of the queues.
+    pub dropped: usize,
+    /// Every object has been looked at since the sweep began.
+    pub is_done: bool,
+}
+
+/// Numbers of the cache, each of a moment of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Objects in the table, filling or complete; dead ones until they are swept.
+    pub objects: u64,
+    /// Bytes charged.
+    pub bytes: u64,
+    pub capacity: u64,
+    /// Bytes of the small queue and of the main one.
+    pub small_bytes: u64,
+    pub main_bytes: u64,
+    /// Objects evicted, ever.
+    pub evicted: u64,
+    /// Objects found purged, ever.
+    pub purged: u64,
+    /// Objects that came back soon after they were evicted, ever.
+    pub ghost_hits: u64,
+    /// Number of the last purge.
+    pub sequence: u64,
+    /// Purges that are remembered apart.
+    pub marks: u64,
 }
 
 impl Cache {
-    /// An empty one.
+    /// An empty cache of `capacity` bytes. `salt` keys the hashes of keys. Takes about 400 KiB and 1 % of the capacity
+    /// besides.
     pub fn new(capacity: u64, salt: [u8; 32]) -> Arc<Self> {
-        Arc::new(Self { salt, account: Account::new(capacity), map: papaya::HashMap::new() })
+        let sweep = ArrayQueue::new(1);
+        // There is room: it is new.
+        let _ = sweep.push(Sweep { part: PARTS, ..Sweep::default() });
+        Arc::new(Self {
+            salt,
+            account: Account::new(capacity),
+            table: Table::new(),
+            eviction: Eviction::new(capacity),
+            ledger: Ledger::new(),
+            use_count: UseCount::new(),
+            sweep,
+            evicted: AtomicU64::new(0),
+            purged: AtomicU64::new(0),
+        })
     }
 
-    /// What its hashes are made with.
+    /// The key of the keys' hash.
     pub fn salt(&self) -> &[u8; 32] {
         &self.salt
     }
 
-    /// Its bytes.
+    /// The account that everything is charged to.
     pub fn account(&self) -> &Arc<Account> {
         &self.account
     }
 
-    /// Takes so many bytes.
+    /// Room for so many bytes, where needed by evicting. `None` = there is none: more than the capacity, or what was
+    /// evicted is still being read.
     pub fn charge(&self, bytes: u64) -> Option<Charge> {
+        if let Some(charge) = self.account.charge(bytes) {
+            return Some(charge);
+        }
+        if bytes > self.account.capacity() {
+            return None;
+        }
+        let missing = (self.account.used() + bytes).saturating_sub(self.account.capacity());
+        let (mut freed, mut evicted) = (0, 0);
+        while freed <= missing.saturating_mul(FREED_FACTOR) || evicted < EVICTED_MIN {
+            let Some(weight) = self.evict() else { break };
+            freed += weight;
+            evicted += 1;
+            if let Some(charge) = self.account.charge(bytes) {
+                return Some(charge);
+            }
+        }
+        self.table.flush();
         self.account.charge(bytes)
     }
 
-    /// Puts where nothing alive stands.
+    /// Evicts one object and returns its bytes.
+    fn evict(&self) -> Option<u64> {
+        let Entry { hash, object, weight } = self.eviction.evict()?;
+        self.table.remove(hash, &object);
+        if object.kill() {
+            self.evicted.fetch_add(1, Relaxed);
+        }
+        Some(weight)
+    }
+
+    /// The object under a key, filling or complete, as far as purges let it. Counts a use.
+    pub fn find(&self, hash: KeyHash, key: &[u8]) -> Option<Arc<Object>> {
+        let object = self.table.get(hash)?;
+        if object.life.state() == State::Dead || *object.key != *key {
+            return None;
+        }
+        if !self.withstands(hash, &object) {
+            return None;
+        }
+        object.touch();
+        Some(object)
+    }
+
+    /// Applies purges to an object of the table; `false` = it is dead now.
+    fn withstands(&self, hash: KeyHash, object: &Arc<Object>) -> bool {
+        if object.birth >= self.ledger.sequence() {
+            return true;
+        }
+        match self.standing_under(object, Some(hash)) {
+            Standing::Good => true,
+            Standing::Soft => {
+                object.life.soften();
+                true
+            }
+            Standing::Purged => {
+                self.end(hash, object);
+                false
+            }
+        }
+    }
+
+    fn standing_under(&self, object: &Object, hash: Option<KeyHash>) -> Standing {
+        if let Some(content) = object.content() {
+            let tags = if let Content::Answer(answer) = &*content { &*answer.head.tags } else { &[] };
+            return self.ledger.standing(object, tags, hash);
+        }
+        let fill = object.fill();
+        let tags = fill.as_ref().and_then(|f| f.head()).map_or(&[][..], |head| &head.tags);
+        self.ledger.standing(object, tags, hash)
+    }
+
+    /// Takes a purged object out and kills it.
+    fn end(&self, hash: KeyHash, object: &Arc<Object>) {
+        self.table.remove(hash, object);
+        if object.kill() {
+            self.purged.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Puts an object where nothing alive stands. One that a purge concerns already is dead when this returns.
     ///
     /// # Errors
-    /// Who stands there.
+    /// Who stands there, alive, whatever its key.
     pub fn place(&self, hash: KeyHash, object: &Arc<Object>) -> Result<(), Arc<Object>> {
-        let map = self.map.pin();
-        match map.get(&hash.0) {
-            Some(there) if there.life.state() != State::Dead => Err(Arc::clone(there)),
-            _ => {
-                map.insert(hash.0, Arc::clone(object));
-                Ok(())
-            }
-        }
+        self.table.place(hash, object)?;
+        self.check_placed(hash, object);
+        Ok(())
     }
 
-    /// Puts.
+    /// Puts an object; whoever stood there is dead. One that a purge concerns already is dead when this returns.
     pub fn replace(&self, hash: KeyHash, object: &Arc<Object>) {
-        if let Some(former) = self.map.pin().insert(hash.0, Arc::clone(object)) {
-            former.kill();
+        if let Some(old) = self.table.replace(hash, object)
+            && !Arc::ptr_eq(&old, object)
+        {
+            old.kill();
+        }
+        self.check_placed(hash, object);
+    }
+
+    fn check_placed(&self, hash: KeyHash, object: &Arc<Object>) {
+        // A purge of this key raises the sequence and then looks who stands here: one of the two sees the other.
+        fence(SeqCst);
+        if self.ledger.is_too_late(object) {
+            self.end(hash, object);
+        } else {
+            self.withstands(hash, object);
         }
     }
 
-    /// Lets a complete object into the queues.
-    pub fn admit(&self, _hash: KeyHash, _object: &Arc<Object>) {}
+    /// A complete object, placed before, enters the eviction queues. Called once per object.
+    pub fn admit(&self, hash: KeyHash, object: &Arc<Object>) {
+        if object.life.state() != State::Dead {
+            let weight = object.bytes();
+            self.eviction.admit(Entry { hash, object: Arc::clone(object), weight });
+        }
+    }
 
-    /// Number of the last purge.
+    /// Takes an object out and kills it, where it is this very one that stands there.
+    pub fn remove(&self, hash: KeyHash, object: &Arc<Object>) -> bool {
+        let removed = self.table.remove(hash, object);
+        if removed {
+            object.kill();
+        }
+        removed
+    }
+
+    /// Number of the last purge: the birth of an object whose request is sent now.
     pub fn sequence(&self) -> u64 {
-        0
+        self.ledger.sequence()
     }
 
-    /// What the purges say.
-    pub fn standing(&self, object: &Object, _tags: &[u64]) -> Standing {
-        if object.life.is_soft() { Standing::Soft } else { Standing::Good }
+    /// What purges say about an object with these tags. Read [`Cache::sequence`] before this: what it says holds for
+    /// purges up to there. A purge of the object's key alone is not told here: it kills.
+    pub fn standing(&self, object: &Object, tags: &[u64]) -> Standing {
+        self.ledger.standing(object, tags, None)
     }
 
-    /// Every object that is alive.
-    pub fn for_each(&self, mut visit: impl FnMut(KeyHash, &Arc<Object>)) {
-        for (hash, object) in &self.map.pin() {
-            if object.life.state() != State::Dead {
-                visit(KeyHash(*hash), object);
+    /// The upstream confirmed an object, asked when [`Cache::sequence`] was `asked`: soft purges up to there are done
+    /// with.
+    pub fn confirm(&self, object: &Object, asked: u64) {
+        object.confirm(asked);
+        // A soft purge since then softened it a moment before it was hardened, or has not been seen by anybody.
+        if self.standing_under(object, None) == Standing::Soft {
+            object.life.soften();
+        }
+    }
+
+    /// Purges. When this returns its number, no core finds what it concerns any more (`soft`: finds it stale).
+    pub fn purge(&self, purge: &Purge<'_>, soft: bool) -> u64 {
+        let number = self.ledger.enter(purge, soft);
+        if let Purge::Key(hash) = purge {
+            fence(SeqCst);
+            // Those who hold the object do not know its key's mark: it is told at once.
+            if let Some(object) = self.table.get(*hash) {
+                self.withstands(*hash, &object);
             }
         }
+        number
+    }
+
+    /// Counts a use of a key that is not stored and returns how many there were lately with it, 1–255.
+    pub fn asked(&self, hash: KeyHash) -> u8 {
+        self.use_count.count(hash)
+    }
+
+    /// A step of sweeping, about `budget` objects: kills what purges concern, takes dead objects out of table and
+    /// queues, and forgets purges that no object can be concerned by. Called by one thread, over and over.
+    pub fn sweep(&self, budget: usize) -> Swept {
+        let mut swept = Swept::default();
+        let Some(mut sweep) = self.sweep.pop() else { return swept };
+        if sweep.part >= PARTS && sweep.turn == 0 {
+            sweep = Sweep { number: self.ledger.begin_sweep(), ..Sweep::default() };
+        }
+        while sweep.part < PARTS && swept.visited < budget {
+            self.sweep_part(&mut sweep, &mut swept);
+            sweep.part += 1;
+            if sweep.part == PARTS {
+                self.ledger.prune(sweep.number);
+                let dead = self.eviction.len().saturating_sub(sweep.complete);
+                sweep.turn = if dead * DEAD_SHARE > sweep.complete { self.eviction.len() } else { 0 };
+                swept.is_done = sweep.turn == 0;
+            }
+        }
+        if sweep.part == PARTS && sweep.turn > 0 && swept.visited < budget {
+            let turned = sweep.turn.min(budget - swept.visited);
+            swept.dropped += self.eviction.turn(turned);
+            swept.visited += turned;
+            sweep.turn -= turned;
+            swept.is_done = sweep.turn == 0;
+        }
+        self.table.flush();
+        let _ = self.sweep.push(sweep);
+        swept
+    }
+
+    fn sweep_part(&self, sweep: &mut Sweep, swept: &mut Swept) {
+        self.table.visit(sweep.part, |hash, object| {
+            swept.visited += 1;
+            if object.life.state() == State::Dead {
+                swept.removed += usize::from(self.table.remove(hash, object));
+                return;
+            }
+            if !self.withstands(hash, object) {
+                swept.purged += 1;
+            } else if object.life.state() == State::Complete {
+                sweep.complete += 1;
+            } else if object.fill().is_none_or(|f| f.head().is_none()) {
+                // Its tags are not known: purges after its birth are kept for it.
+                sweep.number = sweep.number.min(object.birth);
+            }
+        });
+    }
+
+    /// Shows every object that is alive. Works through the whole table.
+    pub fn for_each(&self, mut visit: impl FnMut(KeyHash, &Arc<Object>)) {
+        for part in 0..PARTS {
+            self.table.visit(part, |hash, object| {
+                if object.life.state() != State::Dead {
+                    visit(hash, object);
+                }
+            });
+        }
+    }
+
+    /// Numbers of this moment.
+    pub fn figures(&self) -> Figures {
+        let (small_bytes, main_bytes) = self.eviction.bytes();
+        Figures {
+            objects: self.table.len() as u64,
+            bytes: self.account.used(),
+            capacity: self.account.capacity(),
+            small_bytes,
+            main_bytes,
+            evicted: self.evicted.load(Relaxed),
+            purged: self.purged.load(Relaxed),
+            ghost_hits: self.eviction.ghost_hits(),
+            sequence: self.ledger.sequence(),
+            marks: self.ledger.marks() as u64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ledger::url_mark;
+    use super::super::object::Origin;
+    use super::*;
+    use crate::http::Method;
+
+    fn hash(n: u64) -> KeyHash {
+        let mix = |x: u64| {
+            let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            u128::from(x ^ (x >> 31))
+        };
+        let step = n.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        KeyHash(mix(step) << 64 | mix(!step))
+    }
+
+    fn key(n: u64) -> Vec<u8> {
+        let name = format!("/{n}");
+        [&[1][..], &(name.len() as u32).to_le_bytes(), name.as_bytes()].concat()
+    }
+
+    fn object(cache: &Cache, n: u64, bytes: u64) -> Arc<Object> {
+        let origin = Origin {
+            key: key(n).into(),
+            method: Method::Get,
+            birth: cache.sequence(),
+            url: url_mark(format!("/{n}").as_bytes()),
+        };
+        Object::complete(origin, Content::HitForMiss { until_ms: 0 }, cache.charge(bytes).expect("room"))
+    }
+
+    fn store(cache: &Cache, n: u64, bytes: u64) -> Arc<Object> {
+        let object = object(cache, n, bytes);
+        cache.place(hash(n), &object).expect("nobody stands there");
+        cache.admit(hash(n), &object);
+        object
+    }
+
+    fn is_found(cache: &Cache, n: u64) -> bool {
+        cache.find(hash(n), &key(n)).is_some()
+    }
+
+    #[test]
+    fn what_is_placed_is_found_under_its_own_key_only() {
+        let cache = Cache::new(1 << 20, [0; 32]);
+        let first = store(&cache, 1, 1_000);
+        assert!(is_found(&cache, 1) && !is_found(&cache, 2));
+        assert!(cache.find(hash(1), &key(2)).is_none(), "another key of the same hash");
+        let second = object(&cache, 1, 1_000);
+        assert!(Arc::ptr_eq(&cache.place(hash(1), &second).expect_err("occupied"), &first));
+        cache.replace(hash(1), &second);
+        assert_eq!(first.life.state(), State::Dead);
+        assert!(!cache.remove(hash(1), &first) && cache.remove(hash(1), &second));
+        assert!(!is_found(&cache, 1));
+    }
+
+    #[test]
+    fn room_is_made_and_never_more_than_there_is() {
+        let cache = Cache::new(100_000, [0; 32]);
+        for n in 0..1_000 {
+            drop(store(&cache, n, 1_000));
+        }
+        let figures = cache.figures();
+        assert!(figures.bytes <= 100_000 && figures.evicted >= 900, "{figures:?}");
+        assert!(cache.charge(100_001).is_none());
+        assert!(cache.charge(50_000).is_some());
+    }
+
+    #[test]
+    fn every_kind_of_purge_concerns_what_was_born_before_it() {
+        let url = b"/7".as_slice();
+        let kinds = [
+            Purge::Key(hash(7)),
+            Purge::Url(url),
+            Purge::UrlMethod(url, Method::Get),
+            Purge::Prefix(url),
+            Purge::Prefix(b"/"),
+            Purge::All,
+        ];
+        for purge in kinds {
+            let cache = Cache::new(1 << 20, [0; 32]);
+            let late = object(&cache, 7, 1_000);
+            let soft = store(&cache, 7, 1_000);
+            assert_eq!(cache.purge(&purge, true), 1);
+            assert!(is_found(&cache, 7) && soft.life.is_soft(), "{purge:?}");
+            cache.confirm(&soft, 1);
+            assert!(is_found(&cache, 7) && !soft.life.is_soft(), "{purge:?}");
+            assert_eq!(cache.purge(&purge, false), 2);
+            assert!(!is_found(&cache, 7), "{purge:?}");
+            assert_eq!(soft.life.state(), State::Dead);
+            cache.place(hash(7), &late).expect("nobody alive");
+            assert!(!is_found(&cache, 7), "{purge:?}: its request was sent before");
+            store(&cache, 7, 1_000);
+            assert!(is_found(&cache, 7), "{purge:?}: its request was sent after");
+        }
+    }
+
+    #[test]
+    fn other_purges_do_not_concern_it() {
+        let cache = Cache::new(1 << 20, [0; 32]);
+        store(&cache, 7, 1_000);
+        for purge in [
+            Purge::Key(hash(8)),
+            Purge::Url(b"/"),
+            Purge::UrlMethod(b"/7", Method::Post),
+            Purge::Prefix(b"/70"),
+            Purge::Tag(b"/7"),
+        ] {
+            cache.purge(&purge, false);
+            assert!(is_found(&cache, 7), "{purge:?}");
+        }
+    }
+
+    #[test]
+    fn a_sweep_kills_what_is_purged_and_takes_the_dead_out() {
+        let cache = Cache::new(1 << 24, [0; 32]);
+        for n in 0..1_000 {
+            store(&cache, n, 1_000);
+        }
+        cache.purge(&Purge::Prefix(b"/1"), false);
+        let mut all = Swept::default();
+        while !all.is_done {
+            let step = cache.sweep(100);
+            all.purged += step.purged;
+            all.dropped += step.dropped;
+            all.is_done = step.is_done;
+        }
+        assert_eq!((all.purged, all.dropped), (111, 111));
+        let figures = cache.figures();
+        assert_eq!((figures.objects, cache.eviction.len()), (889, 889));
+        assert!(figures.bytes <= 900_000, "{figures:?}");
     }
 }
