@@ -274,6 +274,9 @@ impl Scan<'_> {
     }
 
     fn space(&mut self) {
+        if self.peek().is_some_and(|b| b > b' ') {
+            return;
+        }
         self.skip(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r'), usize::MAX);
     }
 

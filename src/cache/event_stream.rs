@@ -179,7 +179,9 @@ impl Event {
         let data = self.data.bytes();
         self.name == Name::Error
             || (self.has_data && self.type_of_data() == Name::Error)
-            || (memchr::memmem::find(data, b"\"error\"").is_some() && has_error_member(data))
+            || (data.trim_ascii_start().first() == Some(&b'{')
+                && memchr::memmem::find(data, b"\"error\"").is_some()
+                && has_error_member(data))
     }
 
     /// What the `type` says where it is the first member, as all who write one do.
@@ -216,14 +218,11 @@ fn value_of<'a>(line: &'a [u8], field: &[u8]) -> Option<&'a [u8]> {
     }
 }
 
-/// Whether the outermost object has a member `error` that is not null, or the `type` of an error, as far as the bytes
+/// Whether the object that the data is has a member `error` that is not null, or the `type` of an error, as far as the bytes
 /// go. A text that speaks of errors has neither.
 fn has_error_member(data: &[u8]) -> bool {
     let mut depth = 0_usize;
-    let mut rest = data.trim_ascii_start();
-    if rest.first() != Some(&b'{') {
-        return false;
-    }
+    let mut rest = data;
     while let Some((byte, behind)) = rest.split_first() {
         rest = behind;
         match byte {

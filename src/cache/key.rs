@@ -371,3 +371,336 @@ fn short(digest: &[u8]) -> String {
 fn printable(text: &[u8]) -> String {
     text.escape_ascii().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU64;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cache::counters::RouteCounters;
+    use crate::cache::policy::QueryKey;
+    use crate::http::head::{Field, Span};
+
+    const SALT: [u8; SALT_BYTES] = [7; SALT_BYTES];
+
+    fn policy() -> CachePolicy {
+        CachePolicy::plain("api".into(), Arc::new(AtomicU64::new(3)), RouteCounters::new(1))
+    }
+
+    /// A head with any bytes in it, also such as the parser refuses.
+    fn head(method: &str, target: &[u8], fields: &[(&str, &[u8])]) -> RequestHead {
+        let mut head = RequestHead { method: Method::of(method.as_bytes()), ..RequestHead::default() };
+        let mut add = |text: &[u8]| {
+            let start = u16::try_from(head.bytes.len()).unwrap();
+            head.bytes.extend_from_slice(text);
+            Span { start, len: u16::try_from(text.len()).unwrap() }
+        };
+        (head.method_span, head.target_span) = (add(method.as_bytes()), add(target));
+        let field = |(name, value): &(&str, &[u8])| Field {
+            name: add(name.as_bytes()),
+            value: add(value),
+            id: FieldId::of(name.as_bytes()),
+        };
+        head.fields = fields.iter().map(field).collect();
+        head
+    }
+
+    fn key_of(policy: &CachePolicy, head: &RequestHead, scheme: &str, body: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        write(&mut out, policy, &KeyRequest { head, scheme, body, salt: &SALT });
+        out
+    }
+
+    fn plain(target: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+        let fields: Vec<_> = fields.iter().map(|(n, v)| (*n, v.as_bytes())).collect();
+        key_of(&policy(), &head("GET", target.as_bytes(), &fields), "http", b"")
+    }
+
+    fn url(host: &str, tls: bool, target: &str, key: &KeyPolicy) -> String {
+        let mut out = Vec::new();
+        let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q.as_bytes())));
+        write_identity(&mut out, key, host.as_bytes(), tls, path.as_bytes(), query);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_url_stands_in_front_in_one_spelling() {
+        let all = KeyPolicy::default();
+        for (host, tls, target, expected) in [
+            ("Example.COM", false, "/A?b=%61", "example.com/A?b=%61"),
+            ("example.com.:80", false, "/", "example.com/"),
+            ("example.com:0080", false, "/", "example.com/"),
+            ("example.com:", true, "/?", "example.com/?"),
+            ("example.com:443", true, "/", "example.com/"),
+            ("example.com:443", false, "/", "example.com:443/"),
+            ("example.com:80", true, "/", "example.com:80/"),
+            ("[::1]:80", false, "/", "[::1]/"),
+            ("[FE80::1]", false, "/", "[fe80::1]/"),
+            ("", false, "/a", "/a"),
+        ] {
+            assert_eq!(url(host, tls, target, &all), expected, "{host}");
+        }
+        assert_eq!(url("a", false, "/x?y", &KeyPolicy { host: false, ..all.clone() }), "*/x?y");
+        assert_eq!(url("a", false, "/x?y", &KeyPolicy { path: false, ..all.clone() }), "a*?y");
+        for query in [QueryKey::None, QueryKey::Only(Box::new(["z".into()])), QueryKey::Except(Box::new(["y".into()]))]
+        {
+            assert_eq!(url("a", false, "/x?y", &KeyPolicy { query, ..all.clone() }), "a/x");
+        }
+        assert_eq!(url("a", false, "/x?c&b", &KeyPolicy { query: QueryKey::Sorted, ..all }), "a/x?b&c");
+        let key = plain("http://EXAMPLE.com:80/a?b", &[("host", "example.com")]);
+        assert_eq!(identity(&key), b"example.com/a?b");
+        assert_eq!(key, plain("/a?b", &[("host", "Example.com.")]));
+        assert_eq!(
+            (identity(b""), identity(&[1, 9, 0, 0, 0]), identity(&[2, 0, 0, 0, 0])),
+            (&b""[..], &b""[..], &b""[..])
+        );
+    }
+
+    #[test]
+    fn each_part_of_a_request_counts() {
+        let fields: &[(&str, &[u8])] = &[("host", b"a")];
+        let base = key_of(&policy(), &head("GET", b"/", fields), "http", b"");
+        assert_eq!(base, key_of(&policy(), &head("HEAD", b"/", fields), "HTTP", b""));
+        let mut keys = vec![base];
+        for method in ["POST", "QUERY", "get"] {
+            keys.push(key_of(&policy(), &head(method, b"/", fields), "http", b""));
+        }
+        keys.push(key_of(&policy(), &head("GET", b"/", fields), "https", b""));
+        keys.push(key_of(&policy(), &head("GET", b"/?", fields), "http", b""));
+        keys.push(key_of(&policy(), &head("GET", b"/", fields), "http", b"x"));
+        keys.push(key_of(&CachePolicy { route: "b".into(), ..policy() }, &head("GET", b"/", fields), "http", b""));
+        keys.push(key_of(&CachePolicy { version: "2".into(), ..policy() }, &head("GET", b"/", fields), "http", b""));
+        let bumped = policy();
+        bumped.bumps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        keys.push(key_of(&bumped, &head("GET", b"/", fields), "http", b""));
+        let unique: std::collections::HashSet<_> = keys.iter().collect();
+        assert_eq!(unique.len(), keys.len());
+    }
+
+    #[test]
+    fn callers_are_kept_apart_unless_told_otherwise() {
+        let with = |fields: &[(&str, &str)]| plain("/", fields);
+        let keys = [
+            with(&[]),
+            with(&[("authorization", "Bearer a")]),
+            with(&[("authorization", "Bearer b")]),
+            with(&[("authorization", "")]),
+            with(&[("x-api-key", "Bearer a")]),
+            with(&[("api-key", "Bearer a")]),
+            with(&[("x-goog-api-key", "Bearer a")]),
+            with(&[("cookie", "Bearer a")]),
+            with(&[("cookie", "Bearer "), ("cookie", "a")]),
+            with(&[("authorization", "Bearer a"), ("cookie", "b")]),
+        ];
+        let unique: std::collections::HashSet<_> = keys.iter().collect();
+        assert_eq!(unique.len(), keys.len());
+        assert!(keys.iter().all(|key| memchr::memmem::find(key, b"Bearer").is_none()));
+        // For the gateway, not for the origin.
+        assert_eq!(with(&[("proxy-authorization", "x"), ("x-forwarded-for", "1.2.3.4")]), keys[0]);
+        // The order of fields does not matter, that of the lines of one field does.
+        assert_eq!(with(&[("COOKIE", "b"), ("Authorization", "Bearer a")]), keys[9]);
+        let shared = CachePolicy { authorization: Authorization::Shared, ..policy() };
+        let nobody = CachePolicy { key: KeyPolicy { caller: false, ..KeyPolicy::default() }, ..policy() };
+        for policy in [shared, nobody] {
+            let head = head("GET", b"/", &[("authorization", b"a")]);
+            assert!(has_caller(&head));
+            assert_eq!(key_of(&policy, &head, "http", b""), keys[0]);
+        }
+        let salted = |salt| {
+            let (mut out, head) = (Vec::new(), head("GET", b"/", &[("authorization", b"a")]));
+            write(
+                &mut out,
+                &policy(),
+                &KeyRequest { head: &head, scheme: "http", body: b"", salt: &[salt; SALT_BYTES] },
+            );
+            out
+        };
+        assert_ne!(salted(1), salted(2));
+    }
+
+    #[test]
+    fn bodies_count_by_their_bytes_or_by_their_meaning() {
+        let of = |how: BodyKey, kind: &str, body: &str| {
+            let policy = CachePolicy { key: KeyPolicy { body: how, ..KeyPolicy::default() }, ..policy() };
+            key_of(&policy, &head("POST", b"/", &[("content-type", kind.as_bytes())]), "http", body.as_bytes())
+        };
+        let json = |body: &str| of(BodyKey::Json { except: Box::new(["user".into()]) }, "application/json", body);
+        let raw = |body: &str| of(BodyKey::Raw, "application/json", body);
+        assert_eq!(json(r#"{"a":1,"b":[2]}"#), json(r#"{ "b":[ 2],"user":"me", "\u0061":1}"#));
+        assert_ne!(json(r#"{"a":1}"#), json(r#"{"a":1.0}"#));
+        assert_ne!(json("{}"), json(""));
+        assert_ne!(raw("{}"), raw("{ }"));
+        // What is no JSON counts by its bytes, and never as the same as JSON.
+        assert_eq!(json("{"), raw("{"));
+        assert_ne!(json("{"), json("{ "));
+        assert_ne!(json("{}"), raw("{}"));
+        // An origin reads a form in another way than JSON.
+        assert_ne!(of(BodyKey::Raw, "text/plain", "{}"), raw("{}"));
+    }
+
+    #[test]
+    fn fields_of_the_key_are_absent_or_empty_or_there() {
+        let key = KeyPolicy { headers: Box::new(["accept".into(), "x-tenant-token".into()]), ..KeyPolicy::default() };
+        let policy = CachePolicy { key, ..policy() };
+        let of = |fields: &[(&str, &[u8])]| key_of(&policy, &head("GET", b"/", fields), "http", b"");
+        let keys = [
+            of(&[]),
+            of(&[("accept", b"")]),
+            of(&[("accept", b"a, b")]),
+            of(&[("accept", b"a"), ("accept", b"b")]),
+            of(&[("x-tenant-token", b"SECRET")]),
+            of(&[("x-tenant-token", b"SECRET2")]),
+        ];
+        let unique: std::collections::HashSet<_> = keys.iter().collect();
+        assert_eq!(unique.len(), keys.len());
+        assert!(keys.iter().all(|key| memchr::memmem::find(key, b"SECRET").is_none()));
+        assert_eq!(of(&[("Accept", b"a"), ("x", b"1"), ("ACCEPT", b"b")]), keys[3]);
+    }
+
+    #[test]
+    fn an_operator_sees_what_a_key_is_made_of_and_no_secret() {
+        let key = KeyPolicy {
+            headers: Box::new(["accept".into(), "x-tenant".into(), "x-token".into()]),
+            body: BodyKey::Json { except: Box::default() },
+            ..KeyPolicy::default()
+        };
+        let policy = CachePolicy { key, version: "v1".into(), ..policy() };
+        let fields: &[(&str, &[u8])] = &[
+            ("host", b"A"),
+            ("accept", b"text/html"),
+            ("accept", b"\xff\n"),
+            ("x-tenant", b"PLANTED"),
+            ("x-token", b"PLANTED"),
+            ("authorization", b"PLANTED"),
+            ("content-type", b"application/json"),
+        ];
+        let key = key_of(&policy, &head("POST", b"/p?key=PLANTED&b=1", fields), "https", b"{\"PLANTED\":1}");
+        let described = describe(&key);
+        let shown: Vec<_> =
+            described.iter().map(|(name, text)| (*name, text.split("sha256:").next().unwrap())).collect();
+        assert_eq!(
+            shown,
+            [
+                ("url", "a/p?key=***&b=1"),
+                ("method", "POST"),
+                ("route", "api"),
+                ("version", "v1"),
+                ("bumps", "3"),
+                ("scheme", "https"),
+                ("header", "accept: text/html, \\xff\\n"),
+                ("header", "x-tenant: ***"),
+                ("header", "x-token: "),
+                ("caller", ""),
+                ("body-type", "content-type: application/json"),
+                ("body-json", ""),
+            ]
+        );
+        for (_, text) in &described {
+            assert!(!text.contains("PLANTED"));
+            assert!(text.split_once("sha256:").is_none_or(|(_, digits)| digits.len() == 8));
+        }
+        assert!(describe(b"\x01\xff\xff\xff\xff").is_empty());
+    }
+
+    #[test]
+    fn a_hash_has_32_digits_and_a_second_place() {
+        let hash = super::hash(&SALT, b"key", b"vary");
+        assert_eq!(KeyHash::from_hex(&hash.to_hex()), Some(hash));
+        assert_eq!(KeyHash::from_hex(&hash.to_string().to_uppercase()), Some(hash));
+        assert_eq!(KeyHash(1).to_hex(), "00000000000000000000000000000001");
+        for text in ["", "1", "+0000000000000000000000000000001", "0x000000000000000000000000000000"] {
+            assert_eq!(KeyHash::from_hex(text), None);
+        }
+        assert_ne!(hash.refresh(), hash);
+        assert_eq!(hash.refresh().refresh(), hash);
+        // On the stack and beyond it; where the key ends and the values begin is part of it.
+        for size in [0, 1, HASH_STACK_BYTES - 40, HASH_STACK_BYTES - 39, 5000] {
+            let bytes = vec![1; size + 1];
+            let (key, vary) = bytes.split_at(size);
+            assert_ne!(super::hash(&SALT, key, vary), super::hash(&SALT, &bytes, b""));
+            assert_ne!(super::hash(&SALT, key, b""), super::hash(&SALT, key, vary));
+            assert_ne!(super::hash(&[8; SALT_BYTES], key, vary), super::hash(&SALT, key, vary));
+        }
+    }
+
+    /// What somebody who wants to be taken for another would write.
+    fn any_text() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            prop::sample::select(vec![
+                &b"::"[..],
+                b"\0",
+                b"\x01\0\0\0\0",
+                b"\x02\x03\0\0\0GET",
+                b"\x07\x01\0\0\0a",
+                b"a",
+                b"b",
+                b"&",
+                b"=",
+                b"/",
+                b"\n",
+            ])
+            .prop_map(<[u8]>::to_vec),
+            prop::collection::vec(any::<u8>(), 0..3),
+        ];
+        prop::collection::vec(piece, 0..3).prop_map(|pieces| pieces.concat())
+    }
+
+    type Parts = (Vec<u8>, Option<Vec<u8>>, Vec<Vec<u8>>, Vec<Vec<u8>>, Option<Vec<u8>>, Vec<u8>);
+
+    fn any_request() -> impl Strategy<Value = Parts> {
+        let path = any_text().prop_map(|text| text.into_iter().filter(|b| *b != b'?').collect::<Vec<_>>());
+        let lines = || prop::collection::vec(any_text(), 0..3);
+        (path, prop::option::of(any_text()), lines(), lines(), prop::option::of(any_text()), any_text())
+    }
+
+    fn key_of_parts(parts: &Parts) -> Vec<u8> {
+        let (path, query, one, two, caller, body) = parts;
+        let mut target = [b"/", &path[..]].concat();
+        if let Some(query) = query {
+            target.push(b'?');
+            target.extend_from_slice(query);
+        }
+        let mut fields: Vec<(&str, &[u8])> = vec![("host", b"h")];
+        fields.extend(one.iter().map(|v| ("x-one", &v[..])));
+        fields.extend(two.iter().map(|v| ("x-on", &v[..])));
+        fields.extend(caller.iter().map(|v| ("x-api-key", &v[..])));
+        let key = KeyPolicy {
+            headers: Box::new(["x-one".into(), "x-on".into()]),
+            body: BodyKey::Raw,
+            ..KeyPolicy::default()
+        };
+        key_of(&CachePolicy { key, ..policy() }, &head("POST", &target, &fields), "http", body)
+    }
+
+    proptest! {
+        #[test]
+        fn two_requests_have_one_key_only_where_they_are_the_same(one in any_request(), two in any_request(), mixed in any::<[bool; 6]>()) {
+            // Mostly alike, so that what differs stands alone.
+            let take = |index: usize| mixed[index];
+            let other: Parts = (
+                if take(0) { two.0.clone() } else { one.0.clone() },
+                if take(1) { two.1.clone() } else { one.1.clone() },
+                if take(2) { two.2.clone() } else { one.2.clone() },
+                if take(3) { two.3.clone() } else { one.3.clone() },
+                if take(4) { two.4.clone() } else { one.4.clone() },
+                if take(5) { two.5.clone() } else { one.5.clone() },
+            );
+            let (key, other_key) = (key_of_parts(&one), key_of_parts(&other));
+            prop_assert_eq!(key == other_key, one == other);
+            // No key is the beginning of another: what is put behind one cannot make it another.
+            let parts_of = |key: &[u8]| parts(key).map(|(tag, value)| (tag, value.len())).collect::<Vec<_>>();
+            let bytes: usize = parts_of(&key).iter().map(|(_, length)| length + PART_HEAD_BYTES).sum();
+            prop_assert_eq!(bytes, key.len());
+            prop_assert!(describe(&key).len() == parts_of(&key).len());
+        }
+
+        #[test]
+        fn any_bytes_are_described(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            describe(&bytes);
+            identity(&bytes);
+        }
+    }
+}
