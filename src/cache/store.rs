@@ -12,7 +12,7 @@ use crossbeam_queue::ArrayQueue;
 use super::account::{Account, Charge};
 use super::eviction::{Entry, Eviction};
 use super::key::KeyHash;
-use super::ledger::Ledger;
+use super::ledger::{self, Ledger};
 pub use super::ledger::{Purge, Standing};
 use super::life::State;
 use super::object::{Content, Object};
@@ -95,6 +95,7 @@ impl Cache {
     /// An empty cache of `capacity` bytes. `salt` keys the hashes of keys. Takes about 400 KiB and 1 % of the capacity
     /// besides.
     pub fn new(capacity: u64, salt: [u8; 32]) -> Arc<Self> {
+        ledger::seed_marks(&salt);
         let sweep = ArrayQueue::new(1);
         // There is room: it is new.
         let _ = sweep.push(Sweep { part: PARTS, ..Sweep::default() });

@@ -16,9 +16,10 @@ use rustix::fs::OFlags;
 use super::record::{self, Cursor, Entry, FORMAT, FRAME_BYTES, Frame, Kept, Kind, MAGIC, SUM_BYTES, Sum};
 use super::{Consequence, Fault, SnapshotError};
 use crate::cache::account::{Account, Charge, footprint};
+use crate::cache::ledger::{tag_mark, url_mark};
+use crate::cache::life::State;
 use crate::cache::object::{Origin, USES_MAX};
-use crate::cache::store::Cache;
-use crate::cache::{Answer, Body, Content, Object};
+use crate::cache::{Answer, Body, Cache, Content, Object, key};
 
 const BUFFER_BYTES: usize = 256 * 1024;
 /// Bodies up to here come in one piece, larger ones in chunks.
@@ -32,6 +33,8 @@ pub struct Snapshot {
     path: PathBuf,
     salt: [u8; 32],
     written_ms: u64,
+    /// Mark of the probe in the process that wrote it.
+    probe: u64,
     versions: Vec<(String, u64)>,
     /// Records read.
     number: u64,
@@ -43,7 +46,8 @@ pub struct Restored {
     pub objects: u64,
     /// Bytes of the cache that they take.
     pub bytes: u64,
-    /// Records that were passed over: of no use any more, without room, or in the place of something newer.
+    /// Records that were passed over: of no use any more, purged meanwhile, without room, or in the place of something
+    /// newer.
     pub skipped: u64,
     /// Why the file was not read to its end: one line for the log.
     pub cut: Option<SnapshotError>,
@@ -83,12 +87,13 @@ fn open_file(path: &Path) -> Result<Option<Snapshot>, Fault> {
     let preface = read_preface(&mut input)?;
     let mut cursor = Cursor { rest: &preface };
     let (salt, written_ms) = cursor.salt().zip(cursor.u64()).ok_or(Fault::Preface)?;
+    let probe = cursor.u64().ok_or(Fault::Preface)?;
     let mut versions = Vec::new();
     while !cursor.rest.is_empty() {
         let (name, bumps) = cursor.text().zip(cursor.u64()).ok_or(Fault::Preface)?;
         versions.push((name.to_owned(), bumps));
     }
-    Ok(Some(Snapshot { input, path: path.to_owned(), salt, written_ms, versions, number: 0 }))
+    Ok(Some(Snapshot { input, path: path.to_owned(), salt, written_ms, probe, versions, number: 0 }))
 }
 
 /// The preface behind magic and format, its checksum verified.
@@ -133,8 +138,9 @@ impl Snapshot {
     /// Puts the records into a cache that was made with this snapshot's salt, as far as there is room: nothing is evicted
     /// for them, and nothing that stands there already is replaced. Blocks for the disk.
     ///
-    /// Purges of URLs, prefixes, tags and everything that come meanwhile hold for what is restored after them; a purge of
-    /// one key does not, so restore before purges are taken.
+    /// Purges that come meanwhile hold for all of it. Where marks are made in another way than in the process that wrote
+    /// the file (another salt was used first, or the program's hash has changed), answers with tags are skipped: a purge
+    /// would miss them.
     pub fn restore(mut self, cache: &Cache, now_ms: u64) -> Restored {
         let mut restored = Restored::default();
         // The sequence of now: a later purge concerns all of it.
@@ -180,6 +186,7 @@ impl Snapshot {
         let entry = record::read(frame.kind, head).ok_or_else(damaged)?;
         let room = match &entry.kept {
             Kept::Answer(head) if !record::is_usable(head, now_ms) => None,
+            Kept::Answer(head) if !head.tags.is_empty() && self.probe != tag_mark(record::PROBE) => None,
             _ => Room::take(cache.account(), &entry, frame.body_bytes),
         };
         let Some(room) = room else {
@@ -223,7 +230,8 @@ impl Room {
 /// Puts what was read where nothing newer stands.
 fn put(cache: &Cache, birth: u64, entry: Entry, chunks: Vec<Bytes>, room: Room) -> Came {
     let bytes = room.object.bytes() + room.content.bytes() + room.body.bytes();
-    let Entry { hash, key, method, url, uses, soft, kept } = entry;
+    let Entry { hash, key, method, uses, soft, kept } = entry;
+    let url = url_mark(key::identity(&key));
     let origin = Origin { key, method, birth, url };
     let (object, charge) = match kept {
         Kept::Answer(head) => {
@@ -242,7 +250,8 @@ fn put(cache: &Cache, birth: u64, entry: Entry, chunks: Vec<Bytes>, room: Room) 
     if soft {
         object.life.soften();
     }
-    if cache.place(hash, &object).is_err() {
+    // One that was purged meanwhile is dead as soon as it stands there.
+    if cache.place(hash, &object).is_err() || object.life.state() == State::Dead {
         return Came::Skipped;
     }
     cache.admit(hash, &object);

@@ -23,6 +23,8 @@ pub const PREFACE_BYTES_MAX: u32 = 4 * 1024 * 1024;
 pub const HEAD_BYTES_MAX: u32 = 1024 * 1024;
 /// Bytes of a frame: kind, length of the head, length of the body.
 pub const FRAME_BYTES: usize = 1 + 4 + 8;
+/// What a mark is made of to see whether another process makes the same ones.
+pub const PROBE: &[u8] = b"snapshot";
 /// Bytes of a checksum.
 pub const SUM_BYTES: usize = 8;
 
@@ -49,7 +51,6 @@ pub struct Entry {
     pub hash: KeyHash,
     pub key: Box<[u8]>,
     pub method: Method,
-    pub url: u64,
     pub uses: u8,
     /// Purged softly.
     pub soft: bool,
@@ -129,7 +130,6 @@ fn write_object(out: &mut Vec<u8>, hash: KeyHash, object: &Object, soft: bool) -
         _ => return false,
     };
     out.extend_from_slice(&hash.0.to_le_bytes());
-    out.extend_from_slice(&object.url.to_le_bytes());
     out.push(method);
     out.push(object.uses.load(std::sync::atomic::Ordering::Relaxed));
     out.push(u8::from(soft));
@@ -180,7 +180,6 @@ pub fn write_variants(out: &mut Vec<u8>, hash: KeyHash, object: &Object, soft: b
 pub fn read(kind: Kind, bytes: &[u8]) -> Option<Entry> {
     let mut cursor = Cursor { rest: bytes };
     let hash = KeyHash(u128::from_le_bytes(cursor.array()?));
-    let url = cursor.u64()?;
     let method = match cursor.u8()? {
         1 => Method::Get,
         2 => Method::Head,
@@ -194,7 +193,7 @@ pub fn read(kind: Kind, bytes: &[u8]) -> Option<Entry> {
         Kind::Variants => Kept::Variants(cursor.names()?),
         Kind::End => return None,
     };
-    cursor.rest.is_empty().then_some(Entry { hash, key, method, url, uses, soft, kept })
+    cursor.rest.is_empty().then_some(Entry { hash, key, method, uses, soft, kept })
 }
 
 fn read_head(cursor: &mut Cursor<'_>) -> Option<AnswerHead> {

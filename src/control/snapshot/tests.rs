@@ -12,13 +12,16 @@ use proptest::prelude::*;
 use super::*;
 use crate::cache::account::footprint;
 use crate::cache::answer::VaryValues;
+use crate::cache::counters::RouteCounters;
 use crate::cache::fields::StoredFields;
-use crate::cache::key::KeyHash;
+use crate::cache::key::{KeyHash, KeyRequest};
+use crate::cache::ledger::{tag_mark, url_mark};
 use crate::cache::life::State;
 use crate::cache::object::{OBJECT_BYTES, Origin};
-use crate::cache::store::Cache;
-use crate::cache::{Answer, AnswerHead, Body, Content, Object, Terms};
-use crate::http::{Method, Version};
+use crate::cache::policy::BodyKey;
+use crate::cache::{Answer, AnswerHead, Body, Cache, CachePolicy, Content, Object, Purge, Terms, key};
+use crate::h1::{HeadLimits, Parsed, RequestParser};
+use crate::http::{Method, RequestHead, Version};
 
 const NOW_MS: u64 = 1_790_000_000_000;
 const SALT: [u8; 32] = [7; 32];
@@ -45,7 +48,8 @@ fn head_of(lifetime_ms: u64, fields: &str) -> AnswerHead {
 
 fn add_content(cache: &Cache, hash: u128, key: Box<[u8]>, content: Content) -> Arc<Object> {
     let charge = cache.charge(OBJECT_BYTES + footprint(key.len())).expect("room");
-    let object = Object::complete(Origin { key, method: Method::Get, birth: 0, url: 99 }, content, charge);
+    let url = url_mark(key::identity(&key));
+    let object = Object::complete(Origin { key, method: Method::Get, birth: 0, url }, content, charge);
     cache.place(KeyHash(hash), &object).expect("nobody stands there");
     cache.admit(KeyHash(hash), &object);
     object
@@ -184,27 +188,92 @@ fn a_smaller_cache_takes_what_was_used_and_stays_within_its_capacity() {
     assert!((0..10).all(|n| back.contains_key(&(n * 10 + 3))), "what was used comes first");
 }
 
+/// The key of a request on a route with plain rules, whose key has these fields besides.
+fn key_for(request: &str, headers: &[&str], body: BodyKey) -> Box<[u8]> {
+    let mut head = RequestHead::default();
+    let text = format!("{request}\r\n\r\n");
+    let parsed = RequestParser::default().parse(text.as_bytes(), &HeadLimits::default(), &mut head);
+    assert!(matches!(parsed, Ok(Parsed::Complete { .. })), "{request}");
+    let mut policy = CachePolicy::plain("api".into(), Arc::default(), RouteCounters::new(1));
+    policy.key.headers = headers.iter().map(|name| Box::from(*name)).collect();
+    let sent = if body == BodyKey::None { &b""[..] } else { SECRET.as_bytes() };
+    policy.key.body = body;
+    let mut out = Vec::new();
+    key::write(&mut out, &policy, &KeyRequest { head: &head, scheme: "https", body: sent, salt: &SALT });
+    out.into()
+}
+
+const SECRET: &str = "sesame-open-123";
+
 #[test]
 fn no_credential_is_in_the_file() {
     let (_folder, path) = folder();
     let cache = Cache::new(1 << 30, SALT);
-    const SECRET: &str = "sesame-open-123";
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, SECRET.as_bytes());
-    let mut key = key_of("x/1").to_vec();
-    key.push(9);
-    record::put(&mut key, digest.as_ref());
-    let content = answer(&cache, head_of(9_000, ""), &[b"answer"]);
-    add_content(&cache, 1, key.into(), content);
-    add(&cache, 2, &format!("x/2?api_key={SECRET}"), head_of(9_000, ""), &[b"answer"]);
-    for (hash, name) in [(3, "authorization"), (4, "cookie"), (5, "x-api-key"), (6, "x-goog-api-key")] {
+    let kept = || answer(&cache, head_of(9_000, ""), &[b"answer"]);
+    for (hash, name) in ["Authorization: Bearer ", "Cookie: sid=", "x-api-key: ", "api-key: ", "x-goog-api-key: "]
+        .into_iter()
+        .enumerate()
+    {
+        let key = key_for(&format!("GET /a HTTP/1.1\r\nHost: x\r\n{name}{SECRET}"), &["x-api-key"], BodyKey::None);
+        add_content(&cache, hash as u128, key, kept());
+    }
+    add_content(&cache, 10, key_for("GET /b HTTP/1.1\r\nHost: x", &[], BodyKey::Raw), kept());
+    let withheld = key_for(&format!("GET /c?api_key={SECRET} HTTP/1.1\r\nHost: x"), &[], BodyKey::None);
+    add_content(&cache, 11, withheld.clone(), kept());
+    add_content(&cache, 12, withheld, Content::Variants(["accept".into()].into()));
+    for (hash, name) in [(13, "authorization"), (14, "cookie"), (15, "x-api-key"), (16, "x-goog-api-key")] {
         let vary = VaryValues { names: [name.into()].into(), values: SECRET.as_bytes().into() };
         let head = AnswerHead { vary: Some(Box::new(vary)), ..head_of(9_000, "") };
         add(&cache, hash, "x/3", head, &[b"answer"]);
     }
     let written = write(&cache, &path, NO_VERSIONS, NOW_MS).expect("written");
-    assert_eq!((written.objects, written.withheld), (1, 5));
+    assert_eq!((written.objects, written.withheld), (6, 6));
     let file = std::fs::read(&path).expect("readable");
     assert!(memchr::memmem::find(&file, SECRET.as_bytes()).is_none());
+}
+
+#[test]
+fn what_is_purged_is_not_written_and_what_is_restored_can_be_purged() {
+    let (_folder, path) = folder();
+    let cache = Cache::new(1 << 30, SALT);
+    let tagged = |n: u128, tag: &str| {
+        let head = AnswerHead { tags: [tag_mark(tag.as_bytes())].into(), ..head_of(9_000, "") };
+        add(&cache, n, &format!("x/{n}"), head, &[b"answer"]);
+    };
+    (0..3).for_each(|n| tagged(n, "a"));
+    (3..6).for_each(|n| tagged(n, "b"));
+    tagged(6, "c");
+    cache.purge(&Purge::Tag(b"a"), false);
+    cache.purge(&Purge::Tag(b"c"), true);
+    let written = write(&cache, &path, NO_VERSIONS, NOW_MS).expect("written");
+    assert_eq!((written.objects, written.sequence), (4, 2));
+    let (again, _) = restore(&path, 1 << 30);
+    let find = |n: u128| again.find(KeyHash(n), &key_of(&format!("x/{n}")));
+    assert_eq!((0..7).filter(|n| find(*n).is_some()).collect::<Vec<_>>(), [3, 4, 5, 6]);
+    assert!(find(6).expect("alive").life.is_soft() && !find(3).expect("alive").life.is_soft());
+    again.purge(&Purge::Url(b"x/3"), false);
+    assert_eq!((0..7).filter(|n| find(*n).is_some()).collect::<Vec<_>>(), [4, 5, 6]);
+    again.purge(&Purge::Tag(b"b"), false);
+    assert_eq!((0..7).filter(|n| find(*n).is_some()).collect::<Vec<_>>(), [6]);
+}
+
+#[test]
+fn answers_with_tags_stay_out_where_marks_are_made_in_another_way() {
+    let (_folder, path) = folder();
+    let cache = Cache::new(1 << 30, SALT);
+    add(&cache, 1, "x/1", AnswerHead { tags: [5].into(), ..head_of(9_000, "") }, &[b"tagged"]);
+    add(&cache, 2, "x/2", head_of(9_000, ""), &[b"not tagged"]);
+    write(&cache, &path, NO_VERSIONS, NOW_MS).expect("written");
+    let mut file = std::fs::read(&path).expect("readable");
+    let (start, end) = (MAGIC_TO_SUM - record::SUM_BYTES - 48, MAGIC_TO_SUM - record::SUM_BYTES);
+    file[end - 1] ^= 1;
+    let mut sum = record::Sum::new(&SALT, u64::MAX);
+    sum.add(&file[start..end]);
+    file.splice(end..MAGIC_TO_SUM, sum.finish());
+    std::fs::write(&path, &file).expect("written");
+    let (again, restored) = restore(&path, 1 << 30);
+    assert_eq!((restored.objects, restored.skipped), (1, 1));
+    assert_eq!(all(&again).into_keys().collect::<Vec<_>>(), [2]);
 }
 
 /// The one line of an opening that fails.
@@ -327,7 +396,7 @@ fn a_record_of_another_file_is_not_taken() {
 }
 
 /// Bytes of a preface without routes.
-const MAGIC_TO_SUM: usize = 8 + 2 + 4 + 32 + 8 + 8;
+const MAGIC_TO_SUM: usize = 8 + 2 + 4 + 32 + 8 + 8 + 8;
 
 /// An answer, or names that choose among several.
 fn content() -> impl Strategy<Value = Shape> {

@@ -17,9 +17,8 @@ use super::record::{self, FORMAT, Frame, Kind, MAGIC, Sum};
 use super::{Consequence, Fault, SnapshotError};
 use crate::base::clock;
 use crate::cache::key::{self, KeyHash};
-use crate::cache::ledger::Standing;
-use crate::cache::store::Cache;
-use crate::cache::{AnswerHead, Content, Object};
+use crate::cache::ledger::tag_mark;
+use crate::cache::{AnswerHead, Cache, Content, Object, Standing};
 use crate::log::redact;
 
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -118,6 +117,7 @@ impl Pen<'_> {
         let mut preface = Vec::new();
         preface.extend_from_slice(&self.salt);
         preface.extend_from_slice(&now_ms.to_le_bytes());
+        preface.extend_from_slice(&tag_mark(record::PROBE).to_le_bytes());
         for (name, bumps) in versions {
             record::put(&mut preface, name.as_ref().as_bytes());
             preface.extend_from_slice(&bumps.to_le_bytes());
@@ -200,13 +200,11 @@ impl Pen<'_> {
 /// Whether a credential stands in the clear in what would be written: in the URL, or in the values that the answer was
 /// chosen by. Keys hold others as digests only. When in doubt it is one: the answer is fetched again after a restart.
 fn holds_credential(key: &[u8], head: Option<&AnswerHead>) -> bool {
-    let hides = |uri: &[u8]| {
-        let mut shown = Vec::with_capacity(uri.len());
-        redact::uri(uri, &mut shown);
-        shown != uri
-    };
     let names = head.and_then(|h| h.vary.as_deref()).map_or(&[][..], |vary| &vary.names);
-    hides(key::identity(key)) || names.iter().any(|name| hides(format!("/?{name}=").as_bytes()))
+    let identity = key::identity(key);
+    let mut shown = Vec::with_capacity(identity.len());
+    redact::uri(identity, &mut shown);
+    shown != identity || names.iter().any(|name| redact::is_secret_name(name.as_bytes()))
 }
 
 /// A file in the making: `PATH.new`, locked while this process writes it, removed where it does not come to its end.
