@@ -25,6 +25,8 @@ use crate::http::{Method, RequestHead, Version};
 
 const NOW_MS: u64 = 1_790_000_000_000;
 const SALT: [u8; 32] = [7; 32];
+/// Enough for everything here; caches are made by the thousand.
+const CAPACITY: u64 = 16 << 20;
 
 /// A key as the gateway makes it: the identity is its first part.
 fn key_of(url: &str) -> Box<[u8]> {
@@ -102,7 +104,7 @@ const NO_VERSIONS: &[(&str, u64)] = &[];
 
 /// A few objects of every kind.
 fn mixed() -> Arc<Cache> {
-    let cache = Cache::new(1 << 30, SALT);
+    let cache = Cache::new(CAPACITY, SALT);
     add(&cache, 1, "a.example/1", head_of(1_000, "content-type: text/plain\r\netag: \"x\"\r\n"), &[b"hello"]).touch();
     add(&cache, 2, "a.example/2?x=1", AnswerHead { length: Some(0), ..head_of(9_000, "") }, &[]).life.soften();
     let piece = vec![5; 70_000];
@@ -127,7 +129,7 @@ fn what_is_written_comes_back_as_it_was_and_takes_the_bytes_that_are_charged() {
     let snapshot = open(&path).expect("intact").expect("there");
     assert_eq!((snapshot.salt(), snapshot.written_ms()), (&SALT, NOW_MS));
     assert_eq!(snapshot.versions(), [("api".to_owned(), 3), ("a \"route\"".to_owned(), 0)]);
-    let (again, restored) = restore(&path, 1 << 30);
+    let (again, restored) = restore(&path, CAPACITY);
     assert!(restored.cut.is_none());
     assert_eq!((restored.objects, restored.skipped), (5, 0));
     assert_eq!(all(&again), all(&cache));
@@ -140,7 +142,7 @@ fn what_is_written_comes_back_as_it_was_and_takes_the_bytes_that_are_charged() {
 #[test]
 fn what_nobody_can_use_stays_out() {
     let (_folder, path) = folder();
-    let cache = Cache::new(1 << 30, SALT);
+    let cache = Cache::new(CAPACITY, SALT);
     let stale = |swr: u64, sie: u64, no_cache: bool, fields: &str| {
         let mut head = head_of(1_000, fields);
         head.terms.response_ms = NOW_MS - 5_000;
@@ -159,11 +161,11 @@ fn what_nobody_can_use_stays_out() {
     let object = Object::filling(origin, fill, cache.charge(100).expect("room"));
     cache.replace(KeyHash(7), &object);
     assert_eq!(write(&cache, &path, NO_VERSIONS, NOW_MS).expect("written").objects, 2);
-    let (again, restored) = restore(&path, 1 << 30);
+    let (again, restored) = restore(&path, CAPACITY);
     assert_eq!(all(&again).into_keys().collect::<Vec<_>>(), [2, 3]);
     assert_eq!((restored.objects, restored.skipped), (2, 0));
     // Ten seconds later only what can be confirmed is of use.
-    let late = Cache::new(1 << 30, SALT);
+    let late = Cache::new(CAPACITY, SALT);
     let restored = open(&path).expect("intact").expect("there").restore(&late, NOW_MS + 10_000);
     assert_eq!((restored.objects, restored.skipped), (1, 1));
 }
@@ -171,7 +173,7 @@ fn what_nobody_can_use_stays_out() {
 #[test]
 fn a_smaller_cache_takes_what_was_used_and_stays_within_its_capacity() {
     let (_folder, path) = folder();
-    let cache = Cache::new(1 << 30, SALT);
+    let cache = Cache::new(CAPACITY, SALT);
     for n in 0..100 {
         let object = add(&cache, n, &format!("x/{n}"), head_of(9_000, ""), &[&[1; 1_000]]);
         if n % 10 == 3 {
@@ -208,7 +210,7 @@ const SECRET: &str = "sesame-open-123";
 #[test]
 fn no_credential_is_in_the_file() {
     let (_folder, path) = folder();
-    let cache = Cache::new(1 << 30, SALT);
+    let cache = Cache::new(CAPACITY, SALT);
     let kept = || answer(&cache, head_of(9_000, ""), &[b"answer"]);
     for (hash, name) in ["Authorization: Bearer ", "Cookie: sid=", "x-api-key: ", "api-key: ", "x-goog-api-key: "]
         .into_iter()
@@ -235,7 +237,7 @@ fn no_credential_is_in_the_file() {
 #[test]
 fn what_is_purged_is_not_written_and_what_is_restored_can_be_purged() {
     let (_folder, path) = folder();
-    let cache = Cache::new(1 << 30, SALT);
+    let cache = Cache::new(CAPACITY, SALT);
     let tagged = |n: u128, tag: &str| {
         let head = AnswerHead { tags: [tag_mark(tag.as_bytes())].into(), ..head_of(9_000, "") };
         add(&cache, n, &format!("x/{n}"), head, &[b"answer"]);
@@ -247,7 +249,7 @@ fn what_is_purged_is_not_written_and_what_is_restored_can_be_purged() {
     cache.purge(&Purge::Tag(b"c"), true);
     let written = write(&cache, &path, NO_VERSIONS, NOW_MS).expect("written");
     assert_eq!((written.objects, written.sequence), (4, 2));
-    let (again, _) = restore(&path, 1 << 30);
+    let (again, _) = restore(&path, CAPACITY);
     let find = |n: u128| again.find(KeyHash(n), &key_of(&format!("x/{n}")));
     assert_eq!((0..7).filter(|n| find(*n).is_some()).collect::<Vec<_>>(), [3, 4, 5, 6]);
     assert!(find(6).expect("alive").life.is_soft() && !find(3).expect("alive").life.is_soft());
@@ -260,7 +262,7 @@ fn what_is_purged_is_not_written_and_what_is_restored_can_be_purged() {
 #[test]
 fn answers_with_tags_stay_out_where_marks_are_made_in_another_way() {
     let (_folder, path) = folder();
-    let cache = Cache::new(1 << 30, SALT);
+    let cache = Cache::new(CAPACITY, SALT);
     add(&cache, 1, "x/1", AnswerHead { tags: [5].into(), ..head_of(9_000, "") }, &[b"tagged"]);
     add(&cache, 2, "x/2", head_of(9_000, ""), &[b"not tagged"]);
     write(&cache, &path, NO_VERSIONS, NOW_MS).expect("written");
@@ -271,7 +273,7 @@ fn answers_with_tags_stay_out_where_marks_are_made_in_another_way() {
     sum.add(&file[start..end]);
     file.splice(end..MAGIC_TO_SUM, sum.finish());
     std::fs::write(&path, &file).expect("written");
-    let (again, restored) = restore(&path, 1 << 30);
+    let (again, restored) = restore(&path, CAPACITY);
     assert_eq!((restored.objects, restored.skipped), (1, 1));
     assert_eq!(all(&again).into_keys().collect::<Vec<_>>(), [2]);
 }
@@ -337,7 +339,7 @@ fn a_left_over_is_removed_and_a_file_that_is_being_written_is_not() {
 /// Reads a file that may be damaged: only intact answers come back, and what is not read to its end is told.
 fn check_damaged(path: &Path, originals: &BTreeMap<u128, String>) -> u64 {
     let Ok(Some(snapshot)) = open(path) else { return 0 };
-    let cache = Cache::new(1 << 30, SALT);
+    let cache = Cache::new(CAPACITY, SALT);
     let restored = snapshot.restore(&cache, NOW_MS + 1);
     let line = restored.cut.as_ref().expect("damage is told").to_string();
     assert!(!line.contains('\n') && line.contains("cache.snapshot") && line.contains("record "), "{line}");
@@ -350,8 +352,8 @@ fn check_damaged(path: &Path, originals: &BTreeMap<u128, String>) -> u64 {
 #[test]
 fn a_file_cut_anywhere_gives_what_came_before() {
     let (_folder, path) = folder();
-    let cache = Cache::new(1 << 30, SALT);
-    for n in 0..5 {
+    let cache = Cache::new(CAPACITY, SALT);
+    for n in 0..3 {
         add(&cache, n, &format!("x/{n}"), head_of(9_000, "etag: \"1\"\r\n"), &[b"some", b"thing"]);
     }
     write(&cache, &path, &[("api", 1)], NOW_MS).expect("written");
@@ -363,18 +365,16 @@ fn a_file_cut_anywhere_gives_what_came_before() {
         assert!(objects >= most, "{end}");
         most = objects;
     }
-    assert_eq!(most, 5);
+    assert_eq!(most, 3);
     let mut longer = good.clone();
     longer.push(0);
     std::fs::write(&path, &longer).expect("written");
-    assert_eq!(check_damaged(&path, &originals), 5);
+    assert_eq!(check_damaged(&path, &originals), 3);
     for at in 0..good.len() {
-        for bit in [0x01, 0x80] {
-            let mut flipped = good.clone();
-            flipped[at] ^= bit;
-            std::fs::write(&path, &flipped).expect("written");
-            check_damaged(&path, &originals);
-        }
+        let mut flipped = good.clone();
+        flipped[at] ^= 1 << (at % 8);
+        std::fs::write(&path, &flipped).expect("written");
+        check_damaged(&path, &originals);
     }
 }
 
@@ -382,7 +382,7 @@ fn a_file_cut_anywhere_gives_what_came_before() {
 fn a_record_of_another_file_is_not_taken() {
     let (_folder, path) = folder();
     let file_of = |salt: [u8; 32], body: &[u8]| {
-        let cache = Cache::new(1 << 30, salt);
+        let cache = Cache::new(CAPACITY, salt);
         add(&cache, 1, "x/1", head_of(9_000, ""), &[body]);
         write(&cache, &path, NO_VERSIONS, NOW_MS).expect("written");
         std::fs::read(&path).expect("readable")
@@ -391,7 +391,7 @@ fn a_record_of_another_file_is_not_taken() {
     let preface = MAGIC_TO_SUM;
     file.splice(preface.., other[preface..].iter().copied());
     std::fs::write(&path, &file).expect("written");
-    let (cache, restored) = restore(&path, 1 << 30);
+    let (cache, restored) = restore(&path, CAPACITY);
     assert!(restored.cut.is_some() && all(&cache).is_empty());
 }
 
@@ -445,16 +445,16 @@ fn add_shape(cache: &Cache, hash: u128, shape: &Shape) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn any_answers_come_back(shapes in prop::collection::vec(content(), 0..12), cut in any::<prop::sample::Index>(), flip in any::<(prop::sample::Index, u8)>()) {
         let (_folder, path) = folder();
-        let cache = Cache::new(1 << 30, SALT);
+        let cache = Cache::new(CAPACITY, SALT);
         shapes.iter().enumerate().for_each(|(n, shape)| add_shape(&cache, n as u128, shape));
         let written = write(&cache, &path, NO_VERSIONS, NOW_MS).expect("written");
         let originals = all(&cache);
-        let (again, restored) = restore(&path, 1 << 30);
+        let (again, restored) = restore(&path, CAPACITY);
         prop_assert!(restored.cut.is_none());
         prop_assert_eq!(restored.objects + written.withheld, originals.len() as u64);
         prop_assert!(all(&again).iter().all(|(hash, object)| originals.get(hash) == Some(object)));
