@@ -6,7 +6,7 @@
 
 use aws_lc_rs::digest;
 
-use super::policy::{Authorization, BodyKey, CachePolicy, KeyPolicy};
+use super::policy::{Authorization, BodyKey, CachePolicy, KeyPolicy, QueryKey};
 use super::{canonical_json, query};
 use crate::h1;
 use crate::http::head::{FieldRef, RequestHead};
@@ -81,8 +81,8 @@ pub fn write(out: &mut Vec<u8>, policy: &CachePolicy, request: &KeyRequest<'_>) 
     for name in &key.headers {
         write_header(out, name, request);
     }
-    if key.caller && policy.authorization != Authorization::Shared && has_caller(head) {
-        part(out, tag::CALLER, |out| write_caller(out, request));
+    if key.caller && policy.authorization != Authorization::Shared {
+        write_caller(out, &key.query, parts.query.unwrap_or_default(), request);
     }
     if !request.body.is_empty() {
         write_body(out, &key.body, request);
@@ -111,7 +111,7 @@ pub fn write_identity(
     out.push(b'?');
     query::write(out, query, &key_policy.query);
     // `/a?` is another URL than `/a` (RFC 3986 §6.2.3) where the query counts as it came, and only there.
-    if out.len() == mark + 1 && key_policy.query != super::policy::QueryKey::Whole {
+    if out.len() == mark + 1 && key_policy.query != QueryKey::Whole {
         out.truncate(mark);
     }
 }
@@ -198,11 +198,23 @@ fn named<'a>(head: &'a RequestHead, name: &str) -> impl Iterator<Item = FieldRef
     head.fields().filter(move |f| f.name.eq_ignore_ascii_case(name.as_bytes()))
 }
 
-fn write_caller(out: &mut Vec<u8>, request: &KeyRequest<'_>) {
-    digest_of(out, request.salt, |out| {
-        for id in CALLER_FIELDS {
-            write_lines(out, request.head, id);
-        }
+/// Who calls, as a digest; no part where the request does not say. A credential that stands in the query counts here
+/// where the URL of the key has lost it.
+fn write_caller(out: &mut Vec<u8>, how: &QueryKey, query: &[u8], request: &KeyRequest<'_>) {
+    let lost = || query::callers(query, how);
+    if !has_caller(request.head) && lost().next().is_none() {
+        return;
+    }
+    part(out, tag::CALLER, |out| {
+        digest_of(out, request.salt, |out| {
+            for id in CALLER_FIELDS {
+                write_lines(out, request.head, id);
+            }
+            for (name, value) in lost() {
+                // No field has this name.
+                [b"?", name, value].iter().for_each(|text| write_text(out, text));
+            }
+        });
     });
 }
 
@@ -381,7 +393,6 @@ mod tests {
 
     use super::*;
     use crate::cache::counters::RouteCounters;
-    use crate::cache::policy::QueryKey;
     use crate::http::head::{Field, Span};
 
     const SALT: [u8; SALT_BYTES] = [7; SALT_BYTES];
@@ -509,6 +520,13 @@ mod tests {
             assert!(has_caller(&head));
             assert_eq!(key_of(&policy, &head, "http", b""), keys[0]);
         }
+        // A credential in the query is no less one where the URL of the key has no query.
+        let without_query =
+            CachePolicy { key: KeyPolicy { query: QueryKey::None, ..KeyPolicy::default() }, ..policy() };
+        let of = |target: &str| key_of(&without_query, &head("GET", target.as_bytes(), &[]), "http", b"");
+        assert_eq!(of("/?a=1"), of("/"));
+        assert_ne!(of("/?key=1"), of("/"));
+        assert_ne!(of("/?key=1"), of("/?key=2"));
         let salted = |salt| {
             let (mut out, head) = (Vec::new(), head("GET", b"/", &[("authorization", b"a")]));
             write(

@@ -6,6 +6,9 @@
 
 use super::policy::QueryKey;
 
+/// Parameters by which APIs know their callers (RFC 6750 §2.3; `key` is Google's).
+const CALLER_NAMES: [&str; 5] = ["access_token", "api-key", "api_key", "key", "subscription-key"];
+
 /// Appends what `how` takes of a query (without its `?`).
 ///
 /// Parameters stand between `&`; in the sorted forms empty ones are dropped, the order is that of the decoded names,
@@ -23,6 +26,20 @@ pub fn write(out: &mut Vec<u8>, query: &[u8], how: &QueryKey) {
 /// Whether a query (without its `?`) has a parameter of one of these names, compared after percent-decoding.
 pub fn has_any(query: &[u8], names: &[Box<str>]) -> bool {
     !names.is_empty() && parameters(query).any(|(name, _)| is_among(name, names))
+}
+
+/// Parameters by which a caller is known and which `how` leaves out without naming them: name, and the rest from the
+/// `=` on. Who drops one by its name in [`QueryKey::Except`] means it.
+pub fn callers<'a>(query: &'a [u8], how: &QueryKey) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let kept: Option<&[Box<str>]> = match how {
+        QueryKey::Whole | QueryKey::Sorted | QueryKey::Except(_) => None,
+        QueryKey::None => Some(&[]),
+        QueryKey::Only(names) => Some(names),
+    };
+    let query = if kept.is_some() { query } else { b"" };
+    parameters(query).filter(move |(name, _)| {
+        CALLER_NAMES.iter().any(|n| decode(name).eq(n.bytes())) && !is_among(name, kept.unwrap_or_default())
+    })
 }
 
 fn write_sorted(out: &mut Vec<u8>, query: &[u8], is_kept: impl Fn(&[u8]) -> bool) {
@@ -51,6 +68,10 @@ fn is_among(name: &[u8], names: &[Box<str>]) -> bool {
 
 /// One spelling of a name: escapes of unreserved bytes are undone, the digits of all others are in upper case.
 fn write_name(out: &mut Vec<u8>, name: &[u8]) {
+    // A `%` that begins no escape could begin one with what is decoded behind it: `%%62a` is not `%ba`.
+    if memchr::memchr_iter(b'%', name).any(|at| escape(b'%', name.get(at + 1..).unwrap_or_default()).is_none()) {
+        return out.extend_from_slice(name);
+    }
     let mut rest = name;
     while let Some((byte, behind)) = rest.split_first() {
         rest = behind;
@@ -125,6 +146,7 @@ mod tests {
             ("a%3db=1&a=b=1", "a=b=1&a%3Db=1"),
             ("a%26b=1&%zz=1&%4=%", "%4=%&%zz=1&a%26b=1"),
             ("=x&a", "=x&a"),
+            ("%%62a&%ba", "%%62a&%BA"),
             ("a+b=1&a%2bb=2", "a+b=1&a%2Bb=2"),
             ("", ""),
         ] {
@@ -143,12 +165,33 @@ mod tests {
         assert!(!has_any(b"a=no-cache", &names(&["no-cache"])));
     }
 
+    #[test]
+    fn callers_that_a_rule_leaves_out_are_found() {
+        let found = |how: QueryKey| {
+            callers(b"key=1&alt=sse&access%5Ftoken=2&keys=3", &how).map(|(_, value)| value.to_vec()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(QueryKey::None), [b"=1", b"=2"]);
+        assert_eq!(found(QueryKey::Only(names(&["alt"]))), [b"=1", b"=2"]);
+        assert_eq!(found(QueryKey::Only(names(&["alt", "key"]))), [b"=2"]);
+        for how in [QueryKey::Whole, QueryKey::Sorted, QueryKey::Except(names(&["key"]))] {
+            assert!(found(how).is_empty());
+        }
+    }
+
     proptest! {
         #[test]
         fn sorting_is_stable_and_done_once(query in "[a-c=&%+2367dD]{0,24}") {
             let once = of(&query, &QueryKey::Sorted);
             prop_assert_eq!(of(&once, &QueryKey::Sorted), once.clone());
             prop_assert_eq!(of(&once, &QueryKey::Except(names(&[]))), once);
+        }
+
+        #[test]
+        fn one_spelling_has_one_meaning(one in "[%2367abAB]{0,8}", two in "[%2367abAB]{0,8}") {
+            let bytes = |text: &str| decode(text.as_bytes()).collect::<Vec<_>>();
+            let spelled = |text: &str| of(text, &QueryKey::Sorted);
+            prop_assert_eq!(bytes(&spelled(&one)), bytes(&one));
+            prop_assert!(spelled(&one) != spelled(&two) || bytes(&one) == bytes(&two));
         }
 
         #[test]
