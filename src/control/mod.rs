@@ -11,5 +11,6 @@ pub mod fingerprint;
 pub mod limits;
 pub mod listeners;
 pub mod reload;
+pub mod snapshot;
 pub mod source;
 pub mod supervise;
