@@ -74,7 +74,10 @@ pub fn write(out: &mut Vec<u8>, policy: &CachePolicy, request: &KeyRequest<'_>) 
     part(out, tag::METHOD, |out| out.extend_from_slice(method));
     part(out, tag::ROUTE, |out| out.extend_from_slice(policy.route.as_bytes()));
     part(out, tag::VERSION, |out| out.extend_from_slice(policy.version.as_bytes()));
-    part(out, tag::BUMPS, |out| out.extend_from_slice(&policy.bumped().to_le_bytes()));
+    part(out, tag::BUMPS, |out| {
+        out.extend_from_slice(&policy.bumped().to_le_bytes());
+        out.extend_from_slice(&policy.ground.to_le_bytes());
+    });
     if key.scheme {
         part(out, tag::SCHEME, |out| out.extend(request.scheme.bytes().map(|b| b.to_ascii_lowercase())));
     }
@@ -487,6 +490,7 @@ mod tests {
         let bumped = policy();
         bumped.bumps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         keys.push(key_of(&bumped, &head("GET", b"/", fields), "http", b""));
+        keys.push(key_of(&policy().stands_on("another"), &head("GET", b"/", fields), "http", b""));
         let unique: std::collections::HashSet<_> = keys.iter().collect();
         assert_eq!(unique.len(), keys.len());
     }

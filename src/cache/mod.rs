@@ -29,14 +29,14 @@ pub mod object;
 pub mod policy;
 pub mod query;
 pub mod range;
+#[cfg(test)]
+mod rfc9111_tests;
 pub mod storable;
 pub mod store;
 pub mod table;
 pub mod tags;
 pub mod use_count;
 pub mod vary;
-#[cfg(test)]
-mod rfc9111_tests;
 
 pub use answer::{Answer, AnswerHead, Body, Terms};
 pub use fill::{Ending, Fill, Follower, Step};

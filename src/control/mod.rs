@@ -14,3 +14,4 @@ pub mod reload;
 pub mod snapshot;
 pub mod source;
 pub mod supervise;
+pub mod warm_restart;
