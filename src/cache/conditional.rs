@@ -186,7 +186,7 @@ pub fn write_not_modified(out: &mut Vec<u8>, fields: &StoredFields) {
     }
 }
 
-fn belongs_to_304(field: &FieldRef<'_>, tagged: bool) -> bool {
+pub fn belongs_to_304(field: &FieldRef<'_>, tagged: bool) -> bool {
     match field.id {
         FieldId::CacheControl
         | FieldId::ContentLocation

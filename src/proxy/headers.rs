@@ -388,9 +388,8 @@ fn write_lasting(out: &mut Vec<u8>, parts: &StoredParts<'_>) {
     };
     match parts.status {
         304 if answer.status != 304 => {
-            let mut lines = Vec::new();
-            conditional::write_not_modified(&mut lines, &answer.fields);
-            copy_fields(out, StoredFields::of_lines(lines).iter(), edits, keep);
+            let tagged = answer.fields.find(FieldId::Etag).is_some();
+            copy_fields(out, answer.fields.iter(), edits, |f| keep(f) && conditional::belongs_to_304(&f, tagged));
         }
         412 | 416 => {}
         _ => copy_fields(out, answer.fields.iter(), edits, keep),

@@ -12,7 +12,7 @@ use crate::cache::life::State;
 use crate::cache::object::{Content, Object};
 use crate::cache::policy::{BodyKey, CachePolicy};
 use crate::cache::store::Standing;
-use crate::cache::{answer, vary};
+use crate::cache::{AnswerHead, answer, vary};
 use crate::h1;
 use crate::http::{Method, RequestHead};
 use crate::stats::Pass;
@@ -35,8 +35,13 @@ pub struct Looking {
     key: Vec<u8>,
     /// Bytes of the key without the fields that choose among variants.
     primary: usize,
-    /// The fields that chose.
-    pub names: Option<Box<[Box<str>]>>,
+    chosen: Option<Chosen>,
+}
+
+/// Who says which fields chose the variant.
+enum Chosen {
+    Kept(Rc<Kept>),
+    Arriving(Arc<AnswerHead>),
 }
 
 /// Why a request has nothing to do with the cache; `None` = it has.
@@ -83,7 +88,7 @@ impl Looking {
         let request = KeyRequest { head: client.head, scheme: client.peer.scheme(), body, salt: core.cache.salt() };
         key::write(&mut key, policy, &request);
         let primary = key.len();
-        Self { control, now_ms, key, primary, names: None }
+        Self { control, now_ms, key, primary, chosen: None }
     }
 
     /// Gives the key's buffer back.
@@ -101,6 +106,17 @@ impl Looking {
         self.primary
     }
 
+    /// The fields that chose among variants.
+    pub fn names(&self) -> Option<&[Box<str>]> {
+        match self.chosen.as_ref()? {
+            Chosen::Kept(kept) => match &*kept.content {
+                Content::Variants(names) => Some(names),
+                _ => None,
+            },
+            Chosen::Arriving(head) => head.vary.as_deref().map(|vary| &*vary.names),
+        }
+    }
+
     /// Where the key stands in the table.
     pub fn hash(&self, core: &Core) -> KeyHash {
         key::hash(core.cache.salt(), &self.key, &[])
@@ -112,7 +128,7 @@ impl Looking {
             let kept = self.in_front(core)?;
             match &*kept.content {
                 Content::Answer(_) => return Some(kept),
-                Content::Variants(names) if self.choose(names, head) => {}
+                Content::Variants(_) if self.choose(Chosen::Kept(Rc::clone(&kept)), head) => {}
                 _ => return None,
             }
         }
@@ -121,7 +137,7 @@ impl Looking {
     /// What stands under the key.
     pub fn look(&mut self, core: &Core, head: &RequestHead) -> Seen {
         self.key.truncate(self.primary);
-        self.names = None;
+        self.chosen = None;
         loop {
             let kept = match self.in_front(core) {
                 Some(kept) => kept,
@@ -137,7 +153,7 @@ impl Looking {
             match &*kept.content {
                 Content::Answer(_) => return Seen::Answer(kept),
                 Content::HitForMiss { until_ms } if *until_ms > self.now_ms => return Seen::HitForMiss,
-                Content::Variants(names) if self.choose(names, head) => {}
+                Content::Variants(_) if self.choose(Chosen::Kept(Rc::clone(&kept)), head) => {}
                 // A mark that is over, or variants of a variant.
                 _ => {
                     core.front.forget(&self.key);
@@ -194,19 +210,23 @@ impl Looking {
     /// that of its own variant from here on.
     fn other_variant(&mut self, object: &Object, head: &RequestHead) -> bool {
         let Some(fill) = object.fill() else { return false };
-        match fill.head().and_then(|h| h.vary.as_deref()) {
-            Some(values) if !vary::matches(values, head) => self.choose(&values.names, head),
+        match fill.head() {
+            Some(arriving) if arriving.vary.as_deref().is_some_and(|values| !vary::matches(values, head)) => {
+                self.choose(Chosen::Arriving(Arc::clone(arriving)), head)
+            }
             _ => false,
         }
     }
 
     /// Adds the values of the fields that choose, once.
-    fn choose(&mut self, names: &[Box<str>], head: &RequestHead) -> bool {
-        if self.names.is_some() {
+    fn choose(&mut self, chosen: Chosen, head: &RequestHead) -> bool {
+        if self.chosen.is_some() {
             return false;
         }
-        write_variant(&mut self.key, names, head);
-        self.names = Some(names.into());
+        self.chosen = Some(chosen);
+        let mut key = std::mem::take(&mut self.key);
+        write_variant(&mut key, self.names().unwrap_or_default(), head);
+        self.key = key;
         true
     }
 }

@@ -169,7 +169,7 @@ impl<'a> Search<'_, 'a> {
                 Seen::HitForMiss => return pass(self.core, self.policy, exchange, Pass::HitForMiss),
                 Seen::Filling(_) | Seen::Nothing => {
                     self.stale = None;
-                    self.why = if self.looking.names.is_some() { Fwd::VaryMiss } else { Fwd::UriMiss };
+                    self.why = if self.looking.names().is_some() { Fwd::VaryMiss } else { Fwd::UriMiss };
                     self.looking.hash(self.core)
                 }
             };
@@ -287,7 +287,7 @@ impl<'a> Search<'_, 'a> {
         }
         let home = self.looking.hash(core);
         let handoff = Handoff::default();
-        let names = self.looking.names.clone();
+        let names = self.looking.names().map(Into::into);
         take_off(Flight {
             core: Rc::clone(core),
             service: Rc::clone(self.service),
