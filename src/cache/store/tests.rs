@@ -97,6 +97,7 @@ fn every_kind_of_purge_concerns_what_was_born_before_it() {
         assert!(!is_found(&cache, 7), "{purge:?}");
         assert_eq!(soft.life.state(), State::Dead);
         cache.place(hash(7), &late).expect("nobody alive");
+        assert_eq!(late.life.state(), State::Dead, "{purge:?}: told at once, for who holds it without finding it");
         assert!(!is_found(&cache, 7), "{purge:?}: its request was sent before");
         store(&cache, 7, 1_000);
         assert!(is_found(&cache, 7), "{purge:?}: its request was sent after");
