@@ -106,7 +106,7 @@ impl Cache {
         Arc::new(Self {
             salt,
             account: Account::new(capacity),
-            table: Table::new(),
+            table: Table::new(capacity),
             eviction: Eviction::new(capacity),
             ledger: Ledger::new(),
             use_count: UseCount::new(),

@@ -97,6 +97,7 @@ fn every_kind_of_purge_concerns_what_was_born_before_it() {
         assert!(!is_found(&cache, 7), "{purge:?}");
         assert_eq!(soft.life.state(), State::Dead);
         cache.place(hash(7), &late).expect("nobody alive");
+        assert_eq!(late.life.state(), State::Dead, "{purge:?}: told at once, for who holds it without finding it");
         assert!(!is_found(&cache, 7), "{purge:?}: its request was sent before");
         store(&cache, 7, 1_000);
         assert!(is_found(&cache, 7), "{purge:?}: its request was sent after");
@@ -446,4 +447,119 @@ fn keys_are_counted_until_they_are_forgotten() {
         cache.asked(hash(1_000 + n % 10_000));
     }
     assert!(cache.asked(hash(1)) <= 2);
+}
+
+/// Hits of a cache of so many objects, in thousandths.
+fn hits(trace: &[u64], objects: u64) -> usize {
+    let cache = Cache::new(objects * 1_000, [0; 32]);
+    let is_hit = |n: &&u64| {
+        let is_hit = is_found(&cache, **n);
+        if !is_hit {
+            store(&cache, **n, 1_000);
+        }
+        is_hit
+    };
+    trace.iter().filter(is_hit).count() * 1_000 / trace.len()
+}
+
+/// The same of one that throws out what was not used for the longest time.
+fn hits_of_lru(trace: &[u64], objects: usize) -> usize {
+    let mut used = std::collections::HashMap::new();
+    let mut order = std::collections::BTreeMap::new();
+    let mut hits = 0;
+    for (now, n) in trace.iter().enumerate() {
+        match used.insert(*n, now) {
+            Some(last) => {
+                order.remove(&last);
+                hits += 1;
+            }
+            None if order.len() == objects => {
+                let (_, oldest) = order.pop_first().expect("full");
+                used.remove(&oldest);
+            }
+            None => {}
+        }
+        order.insert(now, *n);
+    }
+    hits * 1_000 / trace.len()
+}
+
+/// Keys of which the n-th is asked for in proportion to 1 / n.
+fn popular(random: &Random, keys: u64) -> u64 {
+    let x = (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+    (keys as f64).powf(x) as u64
+}
+
+#[test]
+fn popular_keys_stay_through_others_and_scans() {
+    let random = Random::seeded(11);
+    let trace: Vec<u64> = (0..60_000).map(|_| popular(&random, 20_000)).collect();
+    let (ours, lru) = (hits(&trace, 500), hits_of_lru(&trace, 500));
+    assert!(ours >= lru + 40, "popular: {ours}, LRU {lru}");
+    let scanned = |i: u64| if i.is_multiple_of(4) { 1_000_000 + i } else { popular(&random, 20_000) };
+    let trace: Vec<u64> = (0..60_000).map(scanned).collect();
+    let (ours, lru) = (hits(&trace, 500), hits_of_lru(&trace, 500));
+    assert!(ours >= lru + 40, "scanned: {ours}, LRU {lru}");
+}
+
+#[test]
+fn what_was_used_lately_stays_where_that_is_what_counts() {
+    let random = Random::seeded(12);
+    let mut trace: Vec<u64> = Vec::new();
+    for n in 0..80_000 {
+        let back = random.below(400) as usize + 1;
+        let again = trace.len().checked_sub(back).filter(|_| random.below(10) < 7).and_then(|i| trace.get(i).copied());
+        trace.push(again.unwrap_or(n));
+    }
+    let (ours, lru) = (hits(&trace, 300), hits_of_lru(&trace, 300));
+    assert!(ours + 15 >= lru, "recent: {ours}, LRU {lru}");
+    let trace: Vec<u64> = (0..20_000).map(|_| random.below(1_000)).collect();
+    let (ours, lru) = (hits(&trace, 500), hits_of_lru(&trace, 500));
+    assert!(ours + 10 >= lru, "uniform: {ours}, LRU {lru}");
+    assert_eq!(hits(&trace, 1_000), 950, "room for all: each is missed once");
+}
+
+#[test]
+fn purges_are_forgotten_when_nothing_can_be_concerned() {
+    let cache = Cache::new(1 << 20, [0; 32]);
+    let late = object(&cache, 1, 1_000);
+    let kept = store(&cache, 2, 1_000);
+    let (fill, mut writer) = Fill::new();
+    let filling = Object::filling(origin(&cache, 3), fill, cache.charge(100).expect("room"));
+    cache.place(hash(3), &filling).expect("nobody stands there");
+    for n in 0..10_100u64 {
+        cache.purge(&Purge::Tag(&n.to_le_bytes()), false);
+    }
+    while !cache.sweep(1_000).is_done {}
+    assert_eq!(cache.figures().marks, 10_100, "the tags of one that fills are not known");
+    let head = answer(&cache, 3, 77, 0).expect("room").content();
+    let Some(Content::Answer(answer)) = head.as_deref() else { panic!("an answer") };
+    let _ = writer.begin(Arc::clone(&answer.head));
+    while !cache.sweep(1_000).is_done {}
+    assert_eq!(filling.life.state(), State::Dead, "it had a purged tag");
+    while !cache.sweep(1_000).is_done {}
+    assert_eq!(cache.figures().marks, 0);
+    cache.place(hash(1), &late).expect("nobody stands there");
+    assert_eq!(late.life.state(), State::Dead, "nobody knows any more whether it was purged");
+    assert!(is_found(&cache, 2) && kept.life.is_usable());
+}
+
+#[test]
+fn too_many_purges_purge_more_and_never_less() {
+    let cache = Cache::new(1 << 20, [0; 32]);
+    store(&cache, 1, 1_000);
+    for n in 0..300u64 {
+        cache.purge(&Purge::Prefix(format!("/p/{n}/").as_bytes()), false);
+    }
+    assert!(is_found(&cache, 1), "prefixes are put together with those like them");
+    cache.purge(&Purge::Prefix(b"/1"), false);
+    assert!(!is_found(&cache, 1));
+    for n in 0..200_100u64 {
+        cache.purge(&Purge::Tag(&n.to_le_bytes()), false);
+    }
+    assert!(cache.figures().marks <= 200_000);
+    store(&cache, 1, 1_000);
+    assert!(is_found(&cache, 1), "it was born after them");
+    cache.purge(&Purge::Url(b"/1"), false);
+    assert!(!is_found(&cache, 1));
 }
