@@ -13,7 +13,6 @@ use super::service::{ForwardedPolicy, Service};
 use crate::cache::AnswerHead;
 use crate::cache::cache_status;
 use crate::cache::conditional::{self, STRIPPED};
-use crate::cache::fields::StoredFields;
 use crate::h1::{self, BodyLength, connection_tokens};
 use crate::http::head::FieldRef;
 use crate::http::{FieldId, RequestHead, ResponseHead, Version};
