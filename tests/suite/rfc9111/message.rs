@@ -15,7 +15,6 @@ pub const FIELDS: &[Row] = &[
     ("Date is the origin's", &[("GET", "200|Cache-Control: max-age=60|Date: {-5}|=a", "200 miss|Date: {-5}"), ("GET", "", "200 hit|Date: {-5}")]),
     ("every answer has its own request id", &[("GET|X-Request-Id: one", "200|Cache-Control: max-age=60|X-Request-Id: of-the-origin|=a", "200 miss"), ("GET", "", "200 hit|X-Request-Id|=a"), ("GET|Cache-Control: only-if-cached", "", "200 hit|X-Request-Id")]),
     ("a content coding is kept", &[("GET", "200|Cache-Control: max-age=60|Content-Encoding: br|=a", "200 miss"), ("GET", "", "200 hit|Content-Encoding: br")]),
-    ("interim answers are not kept", &[("GET|Expect: 100-continue", "200|Cache-Control: max-age=60|=a", "200 -|=a"), ("GET", "?200|=a", "200 -|=a")]),
 ];
 
 /// RFC 9111 §3.3, RFC 9112 §6.3, §7.
