@@ -32,7 +32,8 @@ pub const DIRECTIVES: &[Row] = &[
     ("§3 a Range that the origin does not know", &[("GET|Range: bytes=1-1", "200|Cache-Control: max-age=60|=abc", "200 -|=abc"), ("GET", "?200|=abc", "200 -|=abc")]),
     ("§5.4 Pragma of a response says nothing", &[("GET", "200|Cache-Control: max-age=60|Pragma: no-cache|=a", "200 miss"), ("GET", "", "200 hit|=a")]),
     ("§5.2.1.5 no-store of a request", &[("GET|Cache-Control: no-store", "200|Cache-Control: max-age=60|=a", "200 pass detail=request_no_store|=a"), ("GET", "200|Cache-Control: max-age=60|=b", "200 miss|=b"), ("GET|Cache-Control: no-store", "200|Cache-Control: max-age=60|=c", "200 pass|=c"), ("GET", "", "200 hit|=b")]),
-    ("an upgrade goes past", &[("GET|Connection: upgrade|Upgrade: thing/1", "200|Cache-Control: max-age=60|=a", "200 pass detail=upgrade|=a|>Upgrade: thing/1"), ("GET", "200|Cache-Control: max-age=60|=b", "200 miss|=b"), ("GET|Connection: upgrade|Upgrade: thing/1", "200|=c", "200 pass|=c")]),
+    ("an upgrade that is not served is no upgrade", &[("GET|Connection: upgrade|Upgrade: thing/1", "200|Cache-Control: max-age=60|=a", "200 miss|=a|>!Upgrade"), ("GET", "", "200 hit|=a")]),
+    ("an upgrade goes past", &[("GET|Connection: upgrade|Upgrade: websocket", "200|Cache-Control: max-age=60|=a", "200 pass detail=upgrade|=a|>Upgrade: websocket"), ("GET", "200|Cache-Control: max-age=60|=b", "200 miss|=b"), ("GET|Connection: upgrade|Upgrade: websocket", "200|=c", "200 pass|=c")]),
 ];
 
 /// RFC 9111 §3.5, §7.1: whose answer it is.
