@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::message::Response;
 use super::wire::{Connection, Wire};
-use super::{WAIT, eventually};
+use super::{WAIT, eventually, now_ms};
 
 /// Lines of a stream of the child, collected by a thread of their own.
 #[derive(Clone, Default)]
@@ -343,6 +343,16 @@ impl Gateway {
         let named = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
         let lines = text.lines().filter(named).filter(|line| parts.iter().all(|part| line.contains(part)));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Waits until a metric, counted behind the answer that a client has seen, has reached this number and no more.
+    #[track_caller]
+    pub fn expect_metric(&self, name: &str, parts: &[&str], number: f64) {
+        let start = now_ms();
+        while self.metric(name, parts) < number && now_ms() - start < WAIT.as_millis() as u64 {
+            super::pause();
+        }
+        assert_eq!(self.metric(name, parts), number, "{name} {parts:?}");
     }
 
     /// Process id.
