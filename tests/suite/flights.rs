@@ -2,8 +2,9 @@
 //! an answer that is not his.
 //!
 //! Here: who is merged and who is not. The files beside this one: when somebody leaves or the origin fails (`trouble`),
-//! bodies and event streams on their way (`streams`).
+//! bodies and event streams on their way (`streams`), clients of different kinds in one flight (`kinds`).
 
+mod kinds;
 mod streams;
 mod trouble;
 

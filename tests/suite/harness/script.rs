@@ -4,7 +4,7 @@
 //! before the row began.
 //!
 //! * Request: `METHOD [TARGET [VERSION]]`, field lines, `=body`. The target is `@` and Host is `t` unless said; `!Host`
-//!   leaves it out. `...` in front: again and again until what is expected is seen.
+//!   leaves it out. `...` in front: again and again until what is expected is seen, the origin asked or not.
 //! * Origin: empty = it is not asked; `x` = it closes whenever it is asked; else a status, field lines, trailers (`^Name: value`)
 //!   and a body: `=` with a length, `+` as chunks, `<` until the close, `!` with a length that it does not reach, `-` as
 //!   chunks without the last one. `?` in front: it may be asked or not.
@@ -142,6 +142,7 @@ impl Play<'_> {
         let Some(request) = request.strip_prefix("...") else {
             return self.step_once(request, origin, expected);
         };
+        self.stage.set_answer(origin.trim_start_matches('?'));
         let start = now_ms();
         loop {
             let seen = self.exchange(request);

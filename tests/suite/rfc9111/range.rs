@@ -36,5 +36,6 @@ pub const ROWS: &[Row] = &[
     ("§14.2 of what came in chunks", &[("GET", "200|Cache-Control: max-age=60|+0123456789", "200 miss"), ("GET|Range: bytes=2-4", "", "206 hit|Content-Range: bytes 2-4/10|=234")]),
     ("§14.2 of nothing", &[("GET", "200|Cache-Control: max-age=60|=", "200 miss"), ("GET|Range: bytes=0-3", "", "416 -|Content-Range: bytes */0")]),
     ("§15.3.7 only of 200", &[("GET", "404|Cache-Control: max-age=60|=0123456789", "404 miss"), ("GET|Range: bytes=0-3", "", "404 hit|=0123456789")]),
+    ("§14.2 from the start to the end of what is not stored is the whole", &[("GET|Range: bytes=0-", "200|Cache-Control: max-age=60|=0123", "200 -|=0123|>!Range"), ("GET", "", "200 hit|=0123")]),
     ("a stored part does not hide the whole", &[("GET", TEN, "200 miss"), ("GET|Range: bytes=0-3", "", "206 hit|=0123"), ("GET", "", "200 hit|Content-Length: 10|!Content-Range|=0123456789")]),
 ];
