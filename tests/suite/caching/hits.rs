@@ -186,20 +186,17 @@ fn many_objects_are_told_apart() {
     let origin = Origin::new().serve(|request: &Request| answer(request.target.as_bytes()));
     let gateway = Config::to(&origin).cache("").start();
     let mut client = gateway.client();
-    for batch in 0..100 {
-        let requests: String = (0..100).map(|number| get(&format!("/{batch}/{number}"))).collect();
-        client.send(&requests);
-        client.send(&requests);
-        for turn in 0..2 {
-            for number in 0..100 {
-                let response = client.read_response();
-                assert_eq!((is_hit(&response), response.text()), (turn == 1, format!("/{batch}/{number}")));
-            }
+    for batch in 0..90 {
+        client.send((0..100).map(|number| get(&format!("/{batch}/{number}"))).collect::<String>());
+        for number in 0..100 {
+            assert_eq!(client.read_response().text(), format!("/{batch}/{number}"));
         }
     }
-    client.send((0..100).map(|batch| get(&format!("/{batch}/7"))).collect::<String>());
-    for batch in 0..100 {
-        let response = client.read_response();
-        assert!(is_hit(&response) && response.text() == format!("/{batch}/7"));
+    for number in [7, 7, 99] {
+        client.send((0..90).map(|batch| get(&format!("/{batch}/{number}"))).collect::<String>());
+        for batch in 0..90 {
+            let response = client.read_response();
+            assert!(is_hit(&response) && response.text() == format!("/{batch}/{number}"));
+        }
     }
 }
