@@ -2,8 +2,9 @@
 //!
 //! Pure. Range and If-Range are `range`'s, and come after this (RFC 9110 §13.2.2, step 5).
 
-use super::fields::{StoredFields, date_s, members, write_field};
+use super::fields::{StoredFields, date_s, write_field};
 use crate::http::head::FieldRef;
+use crate::http::syntax::trim;
 use crate::http::{FieldId, Method, RequestHead};
 
 /// What a request's preconditions say.
@@ -160,7 +161,19 @@ fn is_listed(
     }
     let Some(own) = own else { return false };
     let mut lines = request.fields().filter(|f| f.id == id);
-    lines.any(|line| members(line.value, b',').filter_map(EntityTag::of).any(|tag| equal(tag, own)))
+    lines.any(|line| tags(line.value).filter_map(EntityTag::of).any(|tag| equal(tag, own)))
+}
+
+/// The members of a list of entity tags: unlike in other quoted strings, a backslash is a byte of the tag like any other
+/// (RFC 9110 §8.8.3).
+fn tags(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut quoted = false;
+    value
+        .split(move |byte| {
+            quoted ^= *byte == b'"';
+            *byte == b',' && !quoted
+        })
+        .map(trim)
 }
 
 /// Appends the validators of a stored answer as the conditions of the request that asks for its confirmation

@@ -22,6 +22,10 @@ pub enum Ending {
     Whole,
     /// The upstream confirmed what is stored under the key: look there.
     Confirmed,
+    /// It confirmed it for those who ask now, and it is stored no longer: who knows it uses it.
+    ConfirmedOnce,
+    /// What is stored was not what the upstream meant; it is gone: look again.
+    Again,
     /// The answer may not be shared: everybody goes alone.
     Released(NotStored),
     /// The upstream failed; behind the head this is a cut body.

@@ -37,8 +37,16 @@ pub struct Handed {
     pub framing: ResponseFraming,
 }
 
-/// Where a flight leaves such a response.
-pub type Handoff = Rc<RefCell<Option<Handed>>>;
+/// What a flight leaves for the one who led, and for nobody else.
+#[derive(Default)]
+pub struct Left {
+    pub handed: Option<Handed>,
+    /// Field lines that are not stored.
+    pub private: Vec<u8>,
+}
+
+/// Where it leaves it.
+pub type Handoff = Rc<RefCell<Left>>;
 
 /// Everything a flight needs, all its own.
 pub struct Flight {
@@ -128,7 +136,8 @@ impl Flight {
         };
         match self.agree(&head, framing, times) {
             Err(reason) => self.release(connection, head, framing, reason),
-            Ok(answer) => {
+            Ok((answer, private)) => {
+                self.handoff.borrow_mut().private = private;
                 self.core.give_response_head(head);
                 self.arrive(connection, framing, Arc::new(answer), writer, (&timer, until)).await
             }
@@ -164,7 +173,7 @@ impl Flight {
         head: &ResponseHead,
         framing: ResponseFraming,
         (request_ms, response_ms): (u64, u64),
-    ) -> Result<AnswerHead, NotStored> {
+    ) -> Result<(AnswerHead, Vec<u8>), NotStored> {
         let random = self.core.random.next_u64();
         let exchange =
             storable::Exchange { request: &self.request.head, response: head, request_ms, response_ms, random };
@@ -189,9 +198,12 @@ impl Flight {
         framing: ResponseFraming,
         reason: NotStored,
     ) -> Ending {
-        let status = head.status;
-        self.landing.mark(&self.core, mark_ms(&self.policy, status));
-        self.handoff.borrow_mut().replace(Handed { connection, head, framing });
+        // An error is no reason to give up what is stored: it may bridge the next ones.
+        match self.stale.is_some() && is_error(head.status) {
+            true => self.landing.withdraw(&self.core),
+            false => self.landing.mark(&self.core, mark_ms(&self.policy, head.status)),
+        }
+        self.handoff.borrow_mut().handed = Some(Handed { connection, head, framing });
         self.not_stored(reason, Ending::Released(reason))
     }
 
@@ -203,12 +215,10 @@ impl Flight {
     /// The upstream says that what is stored still holds (RFC 9111 §4.3.4).
     fn confirm(&mut self, stale: &Rc<Kept>, connection: Connection, head: ResponseHead, times: (u64, u64)) -> Ending {
         give_back(&self.core, connection);
-        let confirmed = self.landing.confirm(&self.core, &self.policy, &self.request.head, stale, &head, times);
+        let request = &self.request.head;
+        let (ending, reason) = self.landing.confirm(&self.core, &self.policy, request, stale, &head, times);
         self.core.give_response_head(head);
-        match confirmed {
-            Ok(()) => Ending::Confirmed,
-            Err(reason) => self.not_stored(reason, Ending::Failed(Reason::UpstreamBadResponse)),
-        }
+        reason.into_iter().fold(ending, |ending, reason| self.not_stored(reason, ending))
     }
 
     /// The body arrives.
@@ -377,10 +387,12 @@ fn unclean(trailers: &[u8], verdict: Option<StreamVerdict>) -> Option<NotStored>
 
 /// How long requests go side by side behind an answer that was not stored. An error is over sooner than a rule.
 fn mark_ms(policy: &CachePolicy, status: u16) -> u64 {
-    match status {
-        429 | 500..=599 => policy.hit_for_miss_ms.min(ERROR_MARK_MS),
-        _ => policy.hit_for_miss_ms,
-    }
+    if is_error(status) { policy.hit_for_miss_ms.min(ERROR_MARK_MS) } else { policy.hit_for_miss_ms }
+}
+
+/// Whether a status speaks of the moment, not of the resource.
+fn is_error(status: u16) -> bool {
+    matches!(status, 429 | 500..=599)
 }
 
 /// Longest mark behind an error.

@@ -13,6 +13,7 @@ use super::service::{ForwardedPolicy, Service};
 use crate::cache::AnswerHead;
 use crate::cache::cache_status;
 use crate::cache::conditional::{self, STRIPPED};
+use crate::cache::fields::field_lines;
 use crate::h1::{self, BodyLength, connection_tokens};
 use crate::http::head::FieldRef;
 use crate::http::{FieldId, RequestHead, ResponseHead, Version};
@@ -320,6 +321,10 @@ pub struct StoredParts<'a> {
     pub route: &'a Route,
     pub request_id: &'a RequestId,
     pub note: Option<&'a CacheNote>,
+    /// Field lines for this client alone, which are not stored.
+    pub private: &'a [u8],
+    /// The answer was fetched for this very request: as long as it has no age, it says none (RFC 9111 §5.1).
+    pub is_own: bool,
     /// Unix epoch, milliseconds.
     pub now_ms: u64,
     pub answer: &'a AnswerHead,
@@ -361,10 +366,13 @@ pub fn write_stored(out: &mut Vec<u8>, parts: &StoredParts<'_>) {
     }
     // What answers with 204 has no length (RFC 9110 §8.6).
     write_framing(out, if parts.status == 204 { BodyLength::None } else { parts.body });
-    out.extend_from_slice(b"Age: ");
+    if !parts.private.is_empty() {
+        copy_fields(out, field_lines(parts.private), edits, |_| true);
+    }
     let age_s = parts.answer.terms.age_ms(parts.now_ms) / 1_000;
-    out.extend_from_slice(itoa::Buffer::new().format(age_s).as_bytes());
-    out.extend_from_slice(b"\r\n");
+    if !parts.is_own || age_s > 0 {
+        write_field(out, b"Age", itoa::Buffer::new().format(age_s).as_bytes());
+    }
     if let Some(note) = parts.note {
         write_cache_status(out, edits, parts.service.via.as_bytes(), note);
     }

@@ -90,6 +90,8 @@ fn compose(
     let mut parts = StoredParts {
         service: &service.shared,
         route,
+        private: &[],
+        is_own: false,
         request_id: &exchange.request_id,
         note: exchange.cache.as_ref(),
         now_ms: clock::unix_ms(),

@@ -48,6 +48,10 @@ pub enum Obtained<'a> {
 pub struct Followed {
     pub follower: Follower,
     pub head: Arc<AnswerHead>,
+    /// It is the answer of this request's own flight.
+    pub leads: bool,
+    /// Field lines for this client alone.
+    pub private: Vec<u8>,
 }
 
 /// How often a request may look again: after a release, a confirmation, a failed flight, a race with another.
@@ -68,6 +72,8 @@ struct Search<'s, 'a> {
     /// The upstream has confirmed what is stored, for this request.
     confirmed: Option<CacheOutcome>,
     failures: usize,
+    /// The key was asked for often enough for its answer to be stored.
+    wanted: bool,
 }
 
 /// Looks the request up, and waits where waiting is worth it.
@@ -102,6 +108,7 @@ pub async fn obtain<'a>(
         why: Fwd::UriMiss,
         confirmed: None,
         failures: 0,
+        wanted: true,
     };
     let obtained = search.run(client, exchange).await;
     looking.end(core);
@@ -269,7 +276,7 @@ impl<'a> Search<'_, 'a> {
     /// # Errors
     /// There is no room for an object.
     fn lead(
-        &self,
+        &mut self,
         place: KeyHash,
         client: &mut Client<'a>,
         exchange: &mut Exchange<'a>,
@@ -288,6 +295,7 @@ impl<'a> Search<'_, 'a> {
         let home = self.looking.hash(core);
         let handoff = Handoff::default();
         let names = self.looking.names().map(Into::into);
+        self.wanted = self.policy.min_uses <= 1 || cache.asked(home) >= self.policy.min_uses;
         take_off(Flight {
             core: Rc::clone(core),
             service: Rc::clone(self.service),
@@ -299,7 +307,7 @@ impl<'a> Search<'_, 'a> {
             stale: self.stale.clone(),
             handoff: Rc::clone(&handoff),
             background,
-            wanted: self.policy.min_uses <= 1 || cache.asked(home) >= self.policy.min_uses,
+            wanted: self.wanted,
         });
         Ok(Some((follower, handoff)))
     }
@@ -349,9 +357,11 @@ impl<'a> Search<'_, 'a> {
                 if !leads && differs(&head) {
                     return Waited::Again;
                 }
-                let status = self.forward(None, !leads, None);
-                exchange.cache = Some(CacheNote { outcome, status, detail: None });
-                Waited::Obtained(Obtained::Follow(Followed { follower, head }))
+                let detail = (!self.wanted).then(|| NotStored::MinUses.name());
+                let status = self.forward(None, !leads, detail);
+                exchange.cache = Some(CacheNote { outcome, status, detail });
+                let private = handoff.map(|left| std::mem::take(&mut left.borrow_mut().private)).unwrap_or_default();
+                Waited::Obtained(Obtained::Follow(Followed { follower, head, leads, private }))
             }
             Ok(Step::Ended(ending)) => {
                 drop(follower);
@@ -381,8 +391,13 @@ impl<'a> Search<'_, 'a> {
                 self.confirmed = Some(outcome);
                 Waited::Again
             }
-            Ending::Whole => Waited::Again,
-            Ending::Released(reason) => match handoff.and_then(|h| h.borrow_mut().take()) {
+            Ending::ConfirmedOnce if self.stale.is_some() => {
+                let status = self.forward(Some(304), outcome == CacheOutcome::Merged, None);
+                exchange.cache = Some(CacheNote { outcome: CacheOutcome::Revalidated, status, detail: None });
+                Waited::Obtained(self.stale.take().map_or(Obtained::Pass, Obtained::Hit))
+            }
+            Ending::Whole | Ending::Again | Ending::ConfirmedOnce => Waited::Again,
+            Ending::Released(reason) => match handoff.and_then(|left| left.borrow_mut().handed.take()) {
                 Some(handed) => {
                     let detail = Some(reason.name());
                     let status = self.forward(None, false, detail);
