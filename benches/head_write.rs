@@ -139,6 +139,7 @@ fn responses(criterion: &mut Criterion) {
             upgrade: false,
             date: core.date(),
             cache: None,
+            strip_tags: false,
         };
         let mut out = Vec::with_capacity(8 * 1024);
         write_response(&mut out, &parts);

@@ -143,6 +143,7 @@ impl Bench {
             upgrade: false,
             date: self.date,
             cache: None,
+            strip_tags: false,
         };
         write_response(&mut out, &parts);
         self.core.buffers.give(out);
@@ -378,7 +379,7 @@ mod stored {
         fn store(&self, request: &str, content: impl Fn(usize) -> Content) {
             self.with_client(request, |client| {
                 let control = RequestControl::default();
-                let mut looking = Looking::begin(&self.core, client, &self.policy, control, clock::unix_ms(), &[]);
+                let mut looking = Looking::begin(&self.core, client, false, &self.policy, control, &[]);
                 let cache = &self.core.cache;
                 for step in 0..2 {
                     let origin = Origin { key: looking.key().into(), method: Method::Get, birth: 0, url: 0 };

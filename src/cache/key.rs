@@ -23,6 +23,8 @@ pub struct KeyRequest<'a> {
     pub head: &'a RequestHead,
     /// `http` or `https`: how the client came.
     pub scheme: &'a str,
+    /// The peer's word about the client is believed, and passed on.
+    pub trusted: bool,
     /// The whole body; empty where there is none.
     pub body: &'a [u8],
     /// A secret of the process: makes digests of credentials worthless elsewhere and hashes unpredictable.
@@ -47,7 +49,13 @@ mod tag {
     pub const BODY_RAW: u8 = 10;
     pub const BODY_JSON: u8 = 11;
     pub const BODY_TYPE: u8 = 12;
+    pub const FORWARDED: u8 = 13;
+    pub const SPELLING: u8 = 14;
+    pub const VARIANT: u8 = super::VARIANT_TAG;
 }
+
+/// Tag of the part that tells variants apart; [`write`] never writes it.
+pub const VARIANT_TAG: u8 = 0xFE;
 
 /// Fields by which a caller is known, in the order their lines are hashed. Proxy-Authorization is for the gateway
 /// itself and says nothing about what the origin will answer.
@@ -69,6 +77,7 @@ pub fn write(out: &mut Vec<u8>, policy: &CachePolicy, request: &KeyRequest<'_>) 
     let (head, key) = (request.head, &policy.key);
     let parts = h1::target_parts(head);
     let tls = request.scheme.eq_ignore_ascii_case("https");
+    let start = out.len();
     part(out, tag::IDENTITY, |out| write_identity(out, key, h1::authority(head), tls, parts.path, parts.query));
     let method = if head.method == Method::Head { b"GET" } else { head.method_text() };
     part(out, tag::METHOD, |out| out.extend_from_slice(method));
@@ -78,6 +87,10 @@ pub fn write(out: &mut Vec<u8>, policy: &CachePolicy, request: &KeyRequest<'_>) 
         out.extend_from_slice(&policy.bumped().to_le_bytes());
         out.extend_from_slice(&policy.ground.to_le_bytes());
     });
+    if request.trusted {
+        write_forwarded(out, head);
+    }
+    write_spelling(out, start, key, h1::authority(head), parts.path);
     if key.scheme {
         part(out, tag::SCHEME, |out| out.extend(request.scheme.bytes().map(|b| b.to_ascii_lowercase())));
     }
@@ -174,6 +187,42 @@ fn write_host(out: &mut Vec<u8>, authority: &[u8], tls: bool) {
     if !port.is_empty() && port != default {
         out.push(b':');
         out.extend_from_slice(port);
+    }
+}
+
+/// What a trusted peer says about the request that it passes on, but for the client's address: the upstream gets to see
+/// it and may build redirects and links from it.
+fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead) {
+    const FAMILY: &[u8] = b"x-forwarded-";
+    let is_family = |f: &FieldRef<'_>| f.name.get(..FAMILY.len()).is_some_and(|p| p.eq_ignore_ascii_case(FAMILY));
+    let wanted = |f: &FieldRef<'_>| f.id == FieldId::Forwarded || (is_family(f) && f.id != FieldId::XForwardedFor);
+    if !head.fields().any(|f| wanted(&f)) {
+        return;
+    }
+    part(out, tag::FORWARDED, |out| {
+        for field in head.fields().filter(wanted) {
+            write_text(out, &field.name.to_ascii_lowercase());
+            if field.id != FieldId::Forwarded {
+                write_text(out, field.value);
+                continue;
+            }
+            for pair in field.value.split(|b| matches!(b, b';' | b',')).map(crate::http::syntax::trim) {
+                let is = |name: &[u8]| pair.get(..name.len()).is_some_and(|p| p.eq_ignore_ascii_case(name));
+                if !is(b"for=") && !is(b"by=") {
+                    write_text(out, pair);
+                }
+            }
+        }
+    });
+}
+
+/// The host as it was spelled, where that is not how the identity spells it: it reaches the upstream.
+fn write_spelling(out: &mut Vec<u8>, start: usize, policy: &KeyPolicy, authority: &[u8], path: &[u8]) {
+    // The identity is the first part: it begins with the host, and the path follows where there is one.
+    let behind = out.get(start + PART_HEAD_BYTES..).and_then(|identity| identity.strip_prefix(authority));
+    let as_spelled = behind.is_some_and(|rest| !policy.path || rest.starts_with(path));
+    if policy.host && !as_spelled {
+        part(out, tag::SPELLING, |out| out.extend_from_slice(authority));
     }
 }
 
@@ -345,7 +394,11 @@ fn describe_part(tag: u8, value: &[u8]) -> (&'static str, String) {
         tag::BODY_RAW => ("body", short(value)),
         tag::BODY_JSON => ("body-json", short(value)),
         tag::BODY_TYPE => ("body-type", describe_lines(value)),
-        _ => ("unknown", short(value)),
+        tag::FORWARDED => ("forwarded", short(&sha256(&[value]))),
+        tag::SPELLING => ("host", printable(value)),
+        // The values of the fields that choose among variants; see `write_variant`.
+        tag::VARIANT => ("variant", short(&sha256(&[value]))),
+        _ => ("unknown", short(&sha256(&[value]))),
     }
 }
 
@@ -424,7 +477,7 @@ mod tests {
 
     fn key_of(policy: &CachePolicy, head: &RequestHead, scheme: &str, body: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        write(&mut out, policy, &KeyRequest { head, scheme, body, salt: &SALT });
+        write(&mut out, policy, &KeyRequest { head, scheme, trusted: false, body, salt: &SALT });
         out
     }
 
@@ -466,7 +519,10 @@ mod tests {
         assert_eq!(url("a", false, "/x?c&b", &KeyPolicy { query: QueryKey::Sorted, ..all }), "a/x?b&c");
         let key = plain("http://EXAMPLE.com:80/a?b", &[("host", "example.com")]);
         assert_eq!(identity(&key), b"example.com/a?b");
-        assert_eq!(key, plain("/a?b", &[("host", "Example.com.")]));
+        // Another spelling reaches the upstream as it is: an own answer, purged by the same URL.
+        let spelled = plain("/a?b", &[("host", "Example.com.")]);
+        assert_eq!(identity(&spelled), identity(&key));
+        assert_ne!(key, spelled);
         assert_eq!(
             (identity(b""), identity(&[1, 9, 0, 0, 0]), identity(&[2, 0, 0, 0, 0])),
             (&b""[..], &b""[..], &b""[..])
@@ -536,7 +592,7 @@ mod tests {
             write(
                 &mut out,
                 &policy(),
-                &KeyRequest { head: &head, scheme: "http", body: b"", salt: &[salt; SALT_BYTES] },
+                &KeyRequest { head: &head, scheme: "http", trusted: false, body: b"", salt: &[salt; SALT_BYTES] },
             );
             out
         };
@@ -611,6 +667,7 @@ mod tests {
                 ("route", "api"),
                 ("version", "v1"),
                 ("bumps", "3"),
+                ("host", "A"),
                 ("scheme", "https"),
                 ("header", "accept: text/html, \\xff\\n"),
                 ("header", "x-tenant: ***"),

@@ -2,7 +2,7 @@
 //! a note about the key.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 
@@ -51,6 +51,8 @@ pub struct Object {
     pub uses: AtomicU8,
     /// Number of the last purge when the request that confirmed it was sent; 0 = never confirmed.
     confirmed: AtomicU64,
+    /// Its filling goes on although nobody reads it.
+    goes_on: AtomicBool,
     content: ArcSwapOption<Content>,
     fill: ArcSwapOption<Fill>,
     charge: Charge,
@@ -96,10 +98,21 @@ impl Object {
             life,
             uses: AtomicU8::new(0),
             confirmed: AtomicU64::new(0),
+            goes_on: AtomicBool::new(false),
             content: ArcSwapOption::empty(),
             fill: ArcSwapOption::empty(),
             charge,
         }
+    }
+
+    /// Whether its filling goes on although nobody reads it.
+    pub fn goes_on(&self) -> bool {
+        self.goes_on.load(Ordering::Relaxed)
+    }
+
+    /// Lets its filling go on: who asked has what it needed, and the answer is worth storing.
+    pub fn go_on(&self) {
+        self.goes_on.store(true, Ordering::Relaxed);
     }
 
     /// What it holds, where it is complete and alive.

@@ -17,6 +17,7 @@ use super::transfer::{Source, TransferError, breathe};
 use crate::base::clock;
 use crate::bounds;
 use crate::cache::answer::AnswerHead;
+use crate::cache::directives::RequestControl;
 use crate::cache::event_stream::{StreamEnd, StreamVerdict};
 use crate::cache::fill::{Ending, Writer};
 use crate::cache::front::Kept;
@@ -63,6 +64,8 @@ pub struct Flight {
     pub handoff: Handoff,
     /// Nobody waits for it and it goes on all the same.
     pub background: bool,
+    /// What the request of the one who led demands.
+    pub control: RequestControl,
     /// The key was asked for often enough to be stored.
     pub wanted: bool,
 }
@@ -110,7 +113,7 @@ impl Flight {
         let may_stop = !self.background && self.policy.unwanted == Unwanted::Stop;
         let background = self.background;
         let is_unwanted = move || match object.life.state() {
-            State::Filling => may_stop && object.life.abandon(),
+            State::Filling => may_stop && !object.goes_on() && object.life.abandon(),
             State::Complete => false,
             State::Dead => !background && object.life.followers() == 0,
         };
@@ -122,18 +125,18 @@ impl Flight {
             Err(reason) => return self.not_stored(NotStored::UpstreamFailed, Ending::Failed(reason)),
         };
         let times = (request_ms, clock::unix_ms());
-        if let Some(stale) = self.stale.clone() {
-            if head.status == 304 {
-                return self.confirm(&stale, connection, head, times);
-            }
-            if head.status >= 500 && stands_in(&stale, times.1) {
-                return Ending::Failed(Reason::UpstreamStatus);
-            }
-        }
         let framing = match h1::response_framing(&head, false) {
             Ok(framing) => framing,
             Err(_) => return self.not_stored(NotStored::UpstreamFailed, Ending::Failed(Reason::UpstreamBadResponse)),
         };
+        if let Some(stale) = self.stale.clone() {
+            if head.status == 304 {
+                return self.confirm(&stale, (connection, framing), head, times);
+            }
+            if head.status >= 500 && stands_in(&stale, &self.control, times.1) {
+                return Ending::Failed(Reason::UpstreamStatus);
+            }
+        }
         match self.agree(&head, framing, times) {
             Err(reason) => self.release(connection, head, framing, reason),
             Ok((answer, private)) => {
@@ -199,7 +202,7 @@ impl Flight {
         reason: NotStored,
     ) -> Ending {
         // An error is no reason to give up what is stored: it may bridge the next ones.
-        match self.stale.is_some() && is_error(head.status) {
+        match self.stale.as_ref().is_some_and(|stale| outlives(stale, head.status)) {
             true => self.landing.withdraw(&self.core),
             false => self.landing.mark(&self.core, mark_ms(&self.policy, head.status)),
         }
@@ -213,8 +216,16 @@ impl Flight {
     }
 
     /// The upstream says that what is stored still holds (RFC 9111 §4.3.4).
-    fn confirm(&mut self, stale: &Rc<Kept>, connection: Connection, head: ResponseHead, times: (u64, u64)) -> Ending {
-        give_back(&self.core, connection);
+    fn confirm(
+        &mut self,
+        stale: &Rc<Kept>,
+        (connection, framing): (Connection, ResponseFraming),
+        head: ResponseHead,
+        times: (u64, u64),
+    ) -> Ending {
+        if framing.keep_alive {
+            give_back(&self.core, connection);
+        }
         let request = &self.request.head;
         let (ending, reason) = self.landing.confirm(&self.core, &self.policy, request, stale, &head, times);
         self.core.give_response_head(head);
@@ -360,16 +371,23 @@ impl Flight {
     }
 }
 
-/// Whether a stale answer stands in for an upstream that fails (RFC 5861 §4), by what it says itself: who waits asks
+/// Whether a stale answer stands in for an upstream that fails (RFC 5861 §4), for the one who led: who else waits asks
 /// again on its own terms.
-fn stands_in(stale: &Kept, now_ms: u64) -> bool {
+fn stands_in(stale: &Kept, control: &RequestControl, now_ms: u64) -> bool {
     match &*stale.content {
         Content::Answer(answer) => {
-            let anything = crate::cache::directives::RequestControl::default();
-            judge::stale_on_error(&answer.head.terms, stale.object.life.is_soft(), &anything, now_ms)
+            judge::stale_on_error(&answer.head.terms, stale.object.life.is_soft(), control, now_ms)
         }
         _ => false,
     }
+}
+
+/// Whether what is stored stays although the upstream answered with something that cannot be: an error of the moment,
+/// or a refusal of a request that insisted on asking while the stored answer was fresh.
+fn outlives(stale: &Kept, status: u16) -> bool {
+    let Content::Answer(answer) = &*stale.content else { return false };
+    let fresh = !stale.object.life.is_soft() && answer.head.terms.fresh_for_ms(clock::unix_ms()) > 0;
+    is_error(status) || (fresh && status >= 400)
 }
 
 fn is_event_stream(content_type: &[u8]) -> bool {

@@ -72,7 +72,10 @@ pub async fn follow(
     let outcome = match status == head.status {
         true => copy(core, client, &mut follower, &mut sink).await,
         // The client has it already: the answer goes on arriving for the others.
-        false => sink.put(&[], Some(&Vec::new()), &core.buffers).await.map_err(|e| deliver::sink_failure(&e)),
+        false => {
+            follower.object().go_on();
+            sink.put(&[], Some(&Vec::new()), &core.buffers).await.map_err(|e| deliver::sink_failure(&e))
+        }
     };
     exchange.bytes_sent += sink.sent;
     core.buffers.give(pending);

@@ -45,7 +45,7 @@ pub fn write_request(out: &mut Vec<u8>, parts: &RequestParts<'_>) {
     write_own(out, edits, b"Host", parts.host);
     let replaced = |id| parts.validators.is_some() && STRIPPED.contains(&id);
     copy_fields(out, parts.head.fields(), edits, |f| {
-        !belongs_to_gateway(f.id) && !is_twin(f, edits) && !replaced(f.id)
+        !belongs_to_gateway(f.id) && !is_twin(f, edits) && !replaced(f.id) && (parts.trusted || !is_forwarding(f))
     });
     out.extend_from_slice(parts.validators.unwrap_or_default());
     write_client(out, parts);
@@ -104,6 +104,20 @@ fn belongs_to_gateway(id: FieldId) -> bool {
         )
 }
 
+/// Whether a field belongs to the X-Forwarded family, of which only the best known have numbers: who is not trusted has
+/// no say in any of them.
+fn is_forwarding(field: FieldRef<'_>) -> bool {
+    const PREFIX: &[u8] = b"x-forwarded-";
+    field.id == FieldId::Other && field.name.get(..PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(PREFIX))
+}
+
+/// Whether what the upstream gets under this name is not what the client sent: then Vary on it cannot be judged.
+pub fn is_rewritten(name: &[u8]) -> bool {
+    let id = FieldId::of(name);
+    let family = FieldRef { id, name, value: b"" };
+    (belongs_to_gateway(id) && id != FieldId::Host) || id == FieldId::Via || is_forwarding(family)
+}
+
 /// Whether a name with underscores would be read by CGI-like upstreams as one that the gateway or the route guards.
 fn is_twin(field: FieldRef<'_>, edits: &Edits) -> bool {
     if field.id != FieldId::Other || memchr::memchr(b'_', field.name).is_none() {
@@ -133,11 +147,12 @@ fn copy_fields<'a>(
 }
 
 /// Whether a Connection field names more than the usual connection options.
-fn names_fields(value: &[u8]) -> bool {
+pub fn names_fields(value: &[u8]) -> bool {
     connection_tokens(value).any(|t| {
         !t.eq_ignore_ascii_case(b"close")
             && !t.eq_ignore_ascii_case(b"keep-alive")
             && !t.eq_ignore_ascii_case(b"upgrade")
+            && !t.eq_ignore_ascii_case(b"te")
     })
 }
 
@@ -277,6 +292,8 @@ pub struct ResponseParts<'a> {
     pub date: [u8; super::core::DATE_BYTES],
     /// What the cache did, where the route has one.
     pub cache: Option<&'a CacheNote>,
+    /// Surrogate-Key and Cache-Tag are not for the client.
+    pub strip_tags: bool,
 }
 
 /// Appends the head of the response to the client, empty line included.
@@ -286,6 +303,7 @@ pub fn write_response(out: &mut Vec<u8>, parts: &ResponseParts<'_>) {
     let edits = parts.edits;
     copy_fields(out, parts.head.fields(), edits, |field| match field.id {
         FieldId::XRequestId => false,
+        FieldId::SurrogateKey | FieldId::CacheTag => !parts.strip_tags,
         FieldId::ContentLength => length_stays,
         id => !is_hop_by_hop(id),
     });
@@ -398,7 +416,7 @@ fn write_lasting(out: &mut Vec<u8>, parts: &StoredParts<'_>) {
             let tagged = answer.fields.find(FieldId::Etag).is_some();
             copy_fields(out, answer.fields.iter(), edits, |f| keep(f) && conditional::belongs_to_304(&f, tagged));
         }
-        412 | 416 => {}
+        412 | 416 => copy_fields(out, answer.fields.iter(), edits, |f| f.id == FieldId::Date),
         _ => copy_fields(out, answer.fields.iter(), edits, keep),
     }
     write_via(out, edits, answer.version, parts.service.via.as_bytes());

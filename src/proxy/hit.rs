@@ -96,7 +96,8 @@ fn compose(
         note: exchange.cache.as_ref(),
         now_ms: clock::unix_ms(),
         answer: stored,
-        rendered: Some(&kept.rendered),
+        // What a later plan has rendered is not for an exchange of this one, nor the other way round.
+        rendered: core.is_current(service).then_some(&kept.rendered),
         status: stored.status,
         body: BodyLength::Length(length),
         range: None,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::core::Core;
+use super::headers::is_rewritten;
 use super::lookup::write_variant;
 use crate::cache::account::footprint;
 use crate::cache::answer::{Answer, AnswerHead, Body, Terms, VaryValues};
@@ -154,7 +155,8 @@ impl Landing {
             Ok(()) => (Ending::Confirmed, None),
             Err(reason) => {
                 core.cache.remove(self.home, &stale.object);
-                (Ending::ConfirmedOnce, Some(reason))
+                let ending = if reason == NotStored::Purged { Ending::Again } else { Ending::ConfirmedOnce };
+                (ending, Some(reason))
             }
         }
     }
@@ -196,6 +198,15 @@ fn renew(
     let fields = freshen::freshened(&stored.fields, response, &rules)?;
     let exchange = storable::Exchange { request, response, request_ms, response_ms, random: core.random.next_u64() };
     let terms = storable::confirmed_terms(&exchange, stored.status, &fields, policy)?;
+    // Other fields choose from now on: what is stored stands under the former choice.
+    let names = stored.vary.as_deref().map(|vary| &*vary.names).unwrap_or_default();
+    match Vary::of(response) {
+        Vary::Nothing => {}
+        Vary::Names(now) if *now == *names => {}
+        Vary::Names(_) | Vary::Star => return Err(NotStored::VaryStar),
+    }
+    let said = tags::tags(response);
+    let tags = if said.is_empty() { stored.tags.clone() } else { said.into_iter().map(tag_mark).collect() };
     Ok(AnswerHead {
         status: stored.status,
         version: stored.version,
@@ -203,7 +214,7 @@ fn renew(
         fields,
         terms,
         vary: stored.vary.clone(),
-        tags: stored.tags.clone(),
+        tags,
         length: Some(length),
     })
 }
@@ -230,6 +241,10 @@ pub fn answer_head(
     let vary = match Vary::of(response) {
         Vary::Nothing => None,
         Vary::Star => return Err(NotStored::VaryStar),
+        // What the upstream saw under this name is not what this client sent, and another client's cannot be compared.
+        Vary::Names(names) if names.iter().any(|name| is_rewritten(name.as_bytes())) => {
+            return Err(NotStored::VaryStar);
+        }
         Vary::Names(names) => {
             let values = vary::values(&names, request);
             Some(Box::new(VaryValues { names: names.into(), values }))

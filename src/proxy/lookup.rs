@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::exchange::Client;
+use super::headers::names_fields;
+use crate::base::clock;
 use crate::cache::directives::RequestControl;
 use crate::cache::front::Kept;
 use crate::cache::key::{self, KeyHash, KeyRequest};
@@ -12,9 +14,9 @@ use crate::cache::life::State;
 use crate::cache::object::{Content, Object};
 use crate::cache::policy::{BodyKey, CachePolicy};
 use crate::cache::store::Standing;
-use crate::cache::{AnswerHead, answer, vary};
+use crate::cache::{AnswerHead, answer, query, vary};
 use crate::h1;
-use crate::http::{Method, RequestHead};
+use crate::http::{FieldId, Method, RequestHead};
 use crate::stats::Pass;
 
 /// What stands under a key.
@@ -60,6 +62,10 @@ pub fn refusal(client: &Client<'_>, policy: &CachePolicy, control: &RequestContr
     if control.no_store {
         return Some(Pass::RequestNoStore);
     }
+    // The upstream would not see what the key and Vary are made of: one such request could poison the others' answer.
+    if head.fields().any(|f| f.id == FieldId::Connection && names_fields(f.value)) {
+        return Some(Pass::ConnectionFields);
+    }
     is_bypassed(head, policy).then_some(Pass::Bypassed)
 }
 
@@ -68,10 +74,7 @@ fn is_bypassed(head: &RequestHead, policy: &CachePolicy) -> bool {
     let by_field = !policy.bypass_headers.is_empty() && head.fields().any(|f| named(&policy.bypass_headers, f.name));
     by_field
         || (!policy.bypass_query.is_empty()
-            && h1::target_parts(head).query.is_some_and(|query| {
-                let mut names = query.split(|b| *b == b'&').map(|p| p.split(|b| *b == b'=').next().unwrap_or_default());
-                names.any(|name| policy.bypass_query.iter().any(|n| n.as_bytes() == name))
-            }))
+            && h1::target_parts(head).query.is_some_and(|query| query::has_any(query, &policy.bypass_query)))
 }
 
 impl Looking {
@@ -79,16 +82,17 @@ impl Looking {
     pub fn begin(
         core: &Core,
         client: &Client<'_>,
+        trusted: bool,
         policy: &CachePolicy,
         control: RequestControl,
-        now_ms: u64,
         body: &[u8],
     ) -> Self {
         let mut key = core.take_key();
-        let request = KeyRequest { head: client.head, scheme: client.peer.scheme(), body, salt: core.cache.salt() };
+        let (scheme, salt) = (client.peer.scheme(), core.cache.salt());
+        let request = KeyRequest { head: client.head, scheme, trusted, body, salt };
         key::write(&mut key, policy, &request);
         let primary = key.len();
-        Self { control, now_ms, key, primary, chosen: None }
+        Self { control, now_ms: clock::unix_ms(), key, primary, chosen: None }
     }
 
     /// Gives the key's buffer back.
@@ -231,17 +235,14 @@ impl Looking {
     }
 }
 
-/// Tag of the part of a key that tells variants apart; `key::write` never writes it.
-const VARIANT_TAG: u8 = 0xFE;
-
 /// Appends the part of a key that tells variants apart.
-pub fn write_variant(key: &mut Vec<u8>, names: &[Box<str>], head: &RequestHead) {
-    key.push(VARIANT_TAG);
-    let at = key.len();
-    key.extend_from_slice(&[0; 4]);
-    vary::write_values(key, names, head);
-    let length = u32::try_from(key.len() - at - 4).unwrap_or(u32::MAX);
-    if let Some(prefix) = key.get_mut(at..at + 4) {
+pub fn write_variant(out: &mut Vec<u8>, names: &[Box<str>], head: &RequestHead) {
+    out.push(key::VARIANT_TAG);
+    let at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    vary::write_values(out, names, head);
+    let length = u32::try_from(out.len() - at - 4).unwrap_or(u32::MAX);
+    if let Some(prefix) = out.get_mut(at..at + 4) {
         prefix.copy_from_slice(&length.to_le_bytes());
     }
 }

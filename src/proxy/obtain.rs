@@ -86,18 +86,21 @@ pub async fn obtain<'a>(
     exchange: &mut Exchange<'a>,
 ) -> Obtained<'a> {
     let control = RequestControl::of(client.head, policy.ignore_client_no_cache.is_some());
+    if control.only_if_cached && control.no_store {
+        return only_if_cached(exchange);
+    }
     if let Some(reason) = refusal(client, policy, &control) {
         return pass(core, policy, exchange, reason);
     }
     if !client.framing.body.is_empty() {
-        match Box::pin(super::gather::gather(core, policy.key.body_bytes_max, client)).await {
+        match Box::pin(super::gather::gather(core, policy.key.body_bytes_max, route.body_bytes_max, client)).await {
             Ok(true) => {}
             Ok(false) => return pass(core, policy, exchange, Pass::BodyTooLarge),
             Err(failure) => return Obtained::Failed(failure),
         }
     }
     let body = client.body.as_ref().map(|b| &*b.read).unwrap_or_default();
-    let mut looking = Looking::begin(core, client, policy, control, clock::unix_ms(), body);
+    let mut looking = Looking::begin(core, client, exchange.trusted, policy, control, body);
     let mut search = Search {
         core,
         service,
@@ -131,6 +134,14 @@ fn pass<'a>(core: &Core, policy: &CachePolicy, exchange: &mut Exchange<'_>, reas
     let status = Status::Forward { why, status: None, stored: false, collapsed: false, detail };
     exchange.cache = Some(CacheNote { outcome: CacheOutcome::Pass, status, detail });
     Obtained::Pass
+}
+
+/// The request wants a stored answer or none.
+fn only_if_cached<'a>(exchange: &mut Exchange<'_>) -> Obtained<'a> {
+    let detail = Reason::OnlyIfCached.name();
+    let status = Status::Neither { detail };
+    exchange.cache = Some(CacheNote { outcome: CacheOutcome::Failed, status, detail: Some(detail) });
+    Obtained::Failed(Reason::OnlyIfCached.into())
 }
 
 /// What may be done with a stored answer at once: the note for it, and whether it is to be refreshed beside.
@@ -173,7 +184,11 @@ impl<'a> Search<'_, 'a> {
                     self.stale = Some(kept);
                     self.looking.hash(self.core).refresh()
                 }
-                Seen::HitForMiss => return pass(self.core, self.policy, exchange, Pass::HitForMiss),
+                Seen::HitForMiss if self.looking.control.only_if_cached => return only_if_cached(exchange),
+                Seen::HitForMiss => return self.side_by_side(exchange),
+                Seen::Filling(object) if !self.may_join(&object) => {
+                    return pass(self.core, self.policy, exchange, Pass::Arriving);
+                }
                 Seen::Filling(_) | Seen::Nothing => {
                     self.stale = None;
                     self.why = if self.looking.names().is_some() { Fwd::VaryMiss } else { Fwd::UriMiss };
@@ -194,6 +209,22 @@ impl<'a> Search<'_, 'a> {
             }
         }
         pass(self.core, self.policy, exchange, Pass::WaiterLimit)
+    }
+
+    /// Past the cache, because the last answer could not be stored; should this one be storable, the mark ends.
+    fn side_by_side(&self, exchange: &mut Exchange<'a>) -> Obtained<'a> {
+        exchange.marked = Some(self.looking.key().into());
+        pass(self.core, self.policy, exchange, Pass::HitForMiss)
+    }
+
+    /// Whether an answer on its way is as good for this request as one that it would ask for: its head is not there
+    /// yet, or may be used without asking (RFC 9111 §4).
+    fn may_join(&self, object: &Object) -> bool {
+        let Some(fill) = object.fill() else { return true };
+        fill.head().is_none_or(|head| {
+            let used = judge(&head.terms, false, &self.looking.control, 0, self.looking.now_ms);
+            !matches!(used, Use::Revalidate)
+        })
     }
 
     /// A stored answer that may be used without asking.
@@ -223,18 +254,15 @@ impl<'a> Search<'_, 'a> {
     /// A request that no flight can serve: it wants no fetch, or one of its own.
     fn alone(&mut self, client: &Client<'a>, exchange: &mut Exchange<'a>) -> Option<Obtained<'a>> {
         if self.looking.control.only_if_cached {
-            let detail = Reason::OnlyIfCached.name();
-            let status = Status::Neither { detail };
-            exchange.cache = Some(CacheNote { outcome: CacheOutcome::Failed, status, detail: Some(detail) });
-            return Some(Obtained::Failed(Reason::OnlyIfCached.into()));
+            return Some(only_if_cached(exchange));
         }
         let head = client.head;
         let reason = if head.method == Method::Head {
             Pass::HeadMiss
-        } else if self.stale.is_some() {
-            return None;
         } else if head.find(FieldId::IfMatch).is_some() || head.find(FieldId::IfUnmodifiedSince).is_some() {
             Pass::Precondition
+        } else if self.stale.is_some() {
+            return None;
         } else if head.find(FieldId::Range).is_some() && !range::is_from_zero(head) {
             Pass::Range
         } else {
@@ -307,6 +335,7 @@ impl<'a> Search<'_, 'a> {
             stale: self.stale.clone(),
             handoff: Rc::clone(&handoff),
             background,
+            control: if background { RequestControl::default() } else { self.looking.control },
             wanted: self.wanted,
         });
         Ok(Some((follower, handoff)))
@@ -405,7 +434,7 @@ impl<'a> Search<'_, 'a> {
                     client.progress.body_read.set(true);
                     Waited::Obtained(Obtained::Alone(Box::new(self.answered(handed, exchange))))
                 }
-                None => Waited::Obtained(pass(self.core, self.policy, exchange, Pass::HitForMiss)),
+                None => Waited::Obtained(self.side_by_side(exchange)),
             },
             Ending::Failed(reason) => self.failed(reason, outcome, exchange),
         }

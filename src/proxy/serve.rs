@@ -153,7 +153,7 @@ fn look_up_at_once(core: &Core, route: &Route, client: &Client<'_>, exchange: &m
     if refusal(client, policy, &control).is_some() {
         return None;
     }
-    let mut looking = Looking::begin(core, client, policy, control, clock::unix_ms(), &[]);
+    let mut looking = Looking::begin(core, client, exchange.trusted, policy, control, &[]);
     let kept = looking.look_in_front(core, client.head);
     let note = kept.as_deref().and_then(|kept| serve_now(policy, &looking.control, kept, looking.now_ms));
     looking.end(core);

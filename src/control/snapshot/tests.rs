@@ -201,7 +201,11 @@ fn key_for(request: &str, headers: &[&str], body: BodyKey) -> Box<[u8]> {
     let sent = if body == BodyKey::None { &b""[..] } else { SECRET.as_bytes() };
     policy.key.body = body;
     let mut out = Vec::new();
-    key::write(&mut out, &policy, &KeyRequest { head: &head, scheme: "https", body: sent, salt: &SALT });
+    key::write(
+        &mut out,
+        &policy,
+        &KeyRequest { head: &head, scheme: "https", trusted: false, body: sent, salt: &SALT },
+    );
     out.into()
 }
 
