@@ -88,6 +88,7 @@ fn request_parts<'a>(
         forward_expect: false,
         upgrade: framing.upgrade,
         validators: None,
+        client_host: ringway::h1::authority(head),
     }
 }
 

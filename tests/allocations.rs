@@ -172,6 +172,7 @@ impl Bench {
             forward_expect: framing.expect_continue,
             upgrade: framing.upgrade,
             validators: None,
+            client_host: h1::authority(head),
         };
         let mut out = self.core.buffers.small();
         write_request(&mut out, &parts);

@@ -50,7 +50,6 @@ mod tag {
     pub const BODY_JSON: u8 = 11;
     pub const BODY_TYPE: u8 = 12;
     pub const FORWARDED: u8 = 13;
-    pub const SPELLING: u8 = 14;
     pub const VARIANT: u8 = super::VARIANT_TAG;
 }
 
@@ -77,7 +76,6 @@ pub fn write(out: &mut Vec<u8>, policy: &CachePolicy, request: &KeyRequest<'_>) 
     let (head, key) = (request.head, &policy.key);
     let parts = h1::target_parts(head);
     let tls = request.scheme.eq_ignore_ascii_case("https");
-    let start = out.len();
     part(out, tag::IDENTITY, |out| write_identity(out, key, h1::authority(head), tls, parts.path, parts.query));
     let method = if head.method == Method::Head { b"GET" } else { head.method_text() };
     part(out, tag::METHOD, |out| out.extend_from_slice(method));
@@ -90,7 +88,6 @@ pub fn write(out: &mut Vec<u8>, policy: &CachePolicy, request: &KeyRequest<'_>) 
     if request.trusted {
         write_forwarded(out, head);
     }
-    write_spelling(out, start, key, h1::authority(head), parts.path);
     if key.scheme {
         part(out, tag::SCHEME, |out| out.extend(request.scheme.bytes().map(|b| b.to_ascii_lowercase())));
     }
@@ -176,7 +173,8 @@ impl std::fmt::Display for KeyHash {
     }
 }
 
-fn write_host(out: &mut Vec<u8>, authority: &[u8], tls: bool) {
+/// Appends a host in the one spelling that keys have: lower case, without final dot and default port.
+pub fn write_host(out: &mut Vec<u8>, authority: &[u8], tls: bool) {
     let (host, port) = h1::target::split_port(authority);
     let host = host.strip_suffix(b".").unwrap_or(host);
     out.extend(host.iter().map(u8::to_ascii_lowercase));
@@ -214,16 +212,6 @@ fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead) {
             }
         }
     });
-}
-
-/// The host as it was spelled, where that is not how the identity spells it: it reaches the upstream.
-fn write_spelling(out: &mut Vec<u8>, start: usize, policy: &KeyPolicy, authority: &[u8], path: &[u8]) {
-    // The identity is the first part: it begins with the host, and the path follows where there is one.
-    let behind = out.get(start + PART_HEAD_BYTES..).and_then(|identity| identity.strip_prefix(authority));
-    let as_spelled = behind.is_some_and(|rest| !policy.path || rest.starts_with(path));
-    if policy.host && !as_spelled {
-        part(out, tag::SPELLING, |out| out.extend_from_slice(authority));
-    }
 }
 
 /// Name and lines of a field; no part where the request has none. Lines are not joined: an origin that reads only the
@@ -395,7 +383,6 @@ fn describe_part(tag: u8, value: &[u8]) -> (&'static str, String) {
         tag::BODY_JSON => ("body-json", short(value)),
         tag::BODY_TYPE => ("body-type", describe_lines(value)),
         tag::FORWARDED => ("forwarded", short(&sha256(&[value]))),
-        tag::SPELLING => ("host", printable(value)),
         // The values of the fields that choose among variants; see `write_variant`.
         tag::VARIANT => ("variant", short(&sha256(&[value]))),
         _ => ("unknown", short(&sha256(&[value]))),
@@ -519,10 +506,7 @@ mod tests {
         assert_eq!(url("a", false, "/x?c&b", &KeyPolicy { query: QueryKey::Sorted, ..all }), "a/x?b&c");
         let key = plain("http://EXAMPLE.com:80/a?b", &[("host", "example.com")]);
         assert_eq!(identity(&key), b"example.com/a?b");
-        // Another spelling reaches the upstream as it is: an own answer, purged by the same URL.
-        let spelled = plain("/a?b", &[("host", "Example.com.")]);
-        assert_eq!(identity(&spelled), identity(&key));
-        assert_ne!(key, spelled);
+        assert_eq!(key, plain("/a?b", &[("host", "Example.com.")]));
         assert_eq!(
             (identity(b""), identity(&[1, 9, 0, 0, 0]), identity(&[2, 0, 0, 0, 0])),
             (&b""[..], &b""[..], &b""[..])
@@ -667,7 +651,6 @@ mod tests {
                 ("route", "api"),
                 ("version", "v1"),
                 ("bumps", "3"),
-                ("host", "A"),
                 ("scheme", "https"),
                 ("header", "accept: text/html, \\xff\\n"),
                 ("header", "x-tenant: ***"),

@@ -24,7 +24,7 @@ use crate::cache::front::Kept;
 use crate::cache::life::State;
 use crate::cache::object::Content;
 use crate::cache::policy::{CachePolicy, Unwanted};
-use crate::cache::{conditional, judge, storable};
+use crate::cache::{conditional, judge, key, storable};
 use crate::h1::{self, BodyDecoder, BodyLength, ResponseFraming};
 use crate::http::{FieldId, RequestHead, ResponseHead};
 use crate::net::{ReadError, Timer, Until, Wait, task};
@@ -154,6 +154,8 @@ impl Flight {
             conditional::write_validators(&mut validators, &answer.head.fields);
         }
         let Request { head, body, framing, peer, trusted, id } = &self.request;
+        let mut host = Vec::new();
+        key::write_host(&mut host, h1::authority(head), peer.tls);
         let question = Question {
             head,
             peer,
@@ -164,6 +166,7 @@ impl Flight {
             expect_continue: false,
             upgrade: false,
             validators: Some(&validators),
+            client_host: &host,
         };
         let behalf = Behalf { timer, until, interim: None };
         let mut endpoint = None;

@@ -33,6 +33,8 @@ pub struct RequestParts<'a> {
     pub upgrade: bool,
     /// For an answer that is to be stored: lines sent in place of the client's own conditions and range.
     pub validators: Option<&'a [u8]>,
+    /// The client's host as the upstream is told: for an answer that is to be stored, in the spelling of its key.
+    pub client_host: &'a [u8],
 }
 
 /// Appends the head of the upstream request, empty line included.
@@ -224,7 +226,7 @@ fn write_client(out: &mut Vec<u8>, parts: &RequestParts<'_>) {
     let policy = parts.service.forwarded;
     let x_forwarded = matches!(policy, ForwardedPolicy::XForwarded | ForwardedPolicy::Both);
     let forwarded = matches!(policy, ForwardedPolicy::Forwarded | ForwardedPolicy::Both);
-    let host = h1::authority(parts.head);
+    let host = parts.client_host;
     let edits = &parts.route.request;
     if parts.trusted {
         let passed_on = |id| match id {
