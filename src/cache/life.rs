@@ -116,6 +116,11 @@ impl Waiting {
         fence(Ordering::SeqCst);
     }
 
+    /// Whether somebody waits.
+    pub fn is_anybody(&self) -> bool {
+        self.cores.load(Ordering::SeqCst) != 0
+    }
+
     /// The cores to be woken, after something was published. Each announcement is taken once.
     #[must_use]
     pub fn take(&self) -> u64 {

@@ -25,6 +25,13 @@ pub enum Content {
 }
 
 impl Content {
+    fn let_go(&self) {
+        if let Self::Answer(answer) = self {
+            answer.charge.let_go();
+            answer.body.let_go();
+        }
+    }
+
     /// Bytes charged for it beyond its object.
     pub fn charged_bytes(&self) -> u64 {
         match self {
@@ -53,6 +60,8 @@ pub struct Object {
     confirmed: AtomicU64,
     /// Its filling goes on although nobody reads it.
     goes_on: AtomicBool,
+    /// When it may be refreshed again.
+    rests_until_ms: AtomicU64,
     content: ArcSwapOption<Content>,
     fill: ArcSwapOption<Fill>,
     charge: Charge,
@@ -99,10 +108,27 @@ impl Object {
             uses: AtomicU8::new(0),
             confirmed: AtomicU64::new(0),
             goes_on: AtomicBool::new(false),
+            rests_until_ms: AtomicU64::new(0),
             content: ArcSwapOption::empty(),
             fill: ArcSwapOption::empty(),
             charge,
         }
+    }
+
+    /// It is evicted: what it is charged for goes as soon as nobody holds it.
+    pub fn let_go(&self) {
+        self.charge.let_go();
+        self.content.load().iter().for_each(|content| content.let_go());
+    }
+
+    /// No refresh begins before this moment (coarse monotonic clock, milliseconds).
+    pub fn rests_until_ms(&self) -> u64 {
+        self.rests_until_ms.load(Ordering::Relaxed)
+    }
+
+    /// A refresh has begun: the next one may not begin before this moment.
+    pub fn rest_until(&self, moment_ms: u64) {
+        self.rests_until_ms.store(moment_ms, Ordering::Relaxed);
     }
 
     /// Whether its filling goes on although nobody reads it.

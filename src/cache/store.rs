@@ -19,10 +19,6 @@ use super::object::{Content, Object};
 use super::table::{PARTS, Table};
 use super::use_count::UseCount;
 
-/// Room that is freed at most for a charge, in multiples of what is missing.
-const FREED_FACTOR: u64 = 4;
-/// Objects that are evicted for any charge before it is given up: removed shells are freed a few at a time.
-const EVICTED_MIN: usize = 64;
 /// Times that eviction may meet nothing but dead objects for one charge.
 const VAIN_MAX: usize = 64;
 /// The queues are turned where one object in so many is dead.
@@ -135,14 +131,13 @@ impl Cache {
         if bytes > self.account.capacity() {
             return None;
         }
-        let missing = (self.account.used() + bytes).saturating_sub(self.account.capacity());
-        let (mut freed, mut evicted, mut vain) = (0, 0, 0);
-        while freed <= missing.saturating_mul(FREED_FACTOR) || evicted < EVICTED_MIN {
+        // As much as is missing and no more: what was evicted may be held for a moment by fronts and readers, and must
+        // not take everything else with it.
+        let missing = self.account.missing(bytes);
+        let (mut evicted, mut vain) = (0, 0);
+        while evicted < missing {
             match self.evict() {
-                Some(weight) => {
-                    freed += weight;
-                    evicted += 1;
-                }
+                Some(weight) => evicted += weight,
                 // It met dead objects only.
                 None if vain < VAIN_MAX && !self.eviction.is_empty() => vain += 1,
                 None => break,
@@ -158,6 +153,7 @@ impl Cache {
     /// Evicts one object and returns its bytes.
     fn evict(&self) -> Option<u64> {
         let Entry { hash, object, weight } = self.eviction.evict()?;
+        object.let_go();
         self.table.remove(hash, &object);
         if object.kill() {
             self.evicted.fetch_add(1, Relaxed);

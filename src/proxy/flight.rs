@@ -96,6 +96,13 @@ pub fn take_off(flight: Flight) {
     task::spawn(fly(flight), on_panic);
 }
 
+/// However it ends, by a panic too: its object does not stay filling in the table.
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.landing.leave(&self.core);
+    }
+}
+
 async fn fly(mut flight: Flight) {
     let core = Rc::clone(&flight.core);
     let _active = core.stats.hold(Gauge::FlightsActive);
@@ -111,11 +118,13 @@ impl Flight {
         let timer = self.core.deadlines.timer();
         let object = Arc::clone(&self.landing.object);
         let may_stop = !self.background && self.policy.unwanted == Unwanted::Stop;
-        let background = self.background;
+        let core = Rc::clone(&self.core);
         let is_unwanted = move || match object.life.state() {
+            // A drain waits for clients, not for the cache.
+            State::Filling if core.draining.get() => object.life.abandon(),
             State::Filling => may_stop && !object.goes_on() && object.life.abandon(),
             State::Complete => false,
-            State::Dead => !background && object.life.followers() == 0,
+            State::Dead => object.life.followers() == 0,
         };
         let until = Until::Unwanted(&is_unwanted);
         let request_ms = clock::unix_ms();
@@ -124,6 +133,8 @@ impl Flight {
             Err(Reason::ClientGone) => return self.not_stored(NotStored::Unwanted, Ending::Failed(Reason::ClientGone)),
             Err(reason) => return self.not_stored(NotStored::UpstreamFailed, Ending::Failed(reason)),
         };
+        // Sent: a stream may last for hours.
+        self.request.body = Vec::new();
         let times = (request_ms, clock::unix_ms());
         let framing = match h1::response_framing(&head, false) {
             Ok(framing) => framing,
@@ -309,8 +320,15 @@ impl Flight {
     ) -> Result<Arrived, TransferError> {
         let mut end =
             head.fields.find(FieldId::ContentType).filter(|t| is_event_stream(t)).map(|_| StreamEnd::default());
-        let (mut not_stored, mut burst) = (None, 0);
+        let (mut not_stored, mut burst, mut looked_ms) = (None, 0, clock::now_ms());
         loop {
+            // Bytes that keep coming never let a wait end by looking.
+            if clock::now_ms() >= looked_ms + bounds::CLIENT_CHECK_MS {
+                looked_ms = clock::now_ms();
+                if matches!(until, Until::Unwanted(is_unwanted) if is_unwanted()) {
+                    return Err(TransferError::Source(ReadError::WatchedGone));
+                }
+            }
             let piece = source.next(None, &self.core.buffers).await?;
             let payload = source.payload(&piece);
             if let Some(end) = &mut end {
@@ -355,8 +373,34 @@ impl Flight {
         Some(reason)
     }
 
-    /// Waits until the slowest reader of an answer that is not stored has come along.
-    async fn wait_for_readers(&self, writer: &Writer, timer: &Timer, until: Until<'_>) -> Result<(), TransferError> {
+    /// Waits until the slowest reader of an answer that is not stored has come along. Where it is so slow that others
+    /// wait for its sake, it is left behind.
+    async fn wait_for_readers(
+        &self,
+        writer: &mut Writer,
+        timer: &Timer,
+        until: Until<'_>,
+    ) -> Result<(), TransferError> {
+        loop {
+            let deadline_ms = clock::now_ms() + LEFT_BEHIND_MS;
+            match self.readers_come_along(writer, timer, until, deadline_ms).await {
+                Ok(()) => {
+                    writer.give_up_charge();
+                    return Ok(());
+                }
+                Err(ReadError::Expired) if !timer.is_over() => writer.leave_behind(),
+                Err(error) => return Err(TransferError::Source(error)),
+            }
+        }
+    }
+
+    async fn readers_come_along(
+        &self,
+        writer: &Writer,
+        timer: &Timer,
+        until: Until<'_>,
+        deadline_ms: u64,
+    ) -> Result<(), ReadError> {
         let place = self.core.wakes.place(self.landing.object.number);
         let room = std::future::poll_fn(|context| {
             if writer.behind() <= bounds::UNSTORED_WINDOW_BYTES {
@@ -370,7 +414,7 @@ impl Flight {
                 false => std::task::Poll::Pending,
             }
         });
-        Wait { timer, deadline_ms: u64::MAX, until }.bound(room).await.map_err(TransferError::Source)
+        Wait { timer, deadline_ms, until }.bound(room).await
     }
 }
 
@@ -416,5 +460,7 @@ fn is_error(status: u16) -> bool {
     matches!(status, 429 | 500..=599)
 }
 
+/// How long readers of an unstored answer may hold up others.
+const LEFT_BEHIND_MS: u64 = 1_000;
 /// Longest mark behind an error.
 const ERROR_MARK_MS: u64 = 1_000;

@@ -56,6 +56,8 @@ pub struct Followed {
 
 /// How often a request may look again: after a release, a confirmation, a failed flight, a race with another.
 const ROUNDS: usize = 8;
+/// Time between two refreshes of one answer, milliseconds.
+const REFRESH_REST_MS: u64 = 1_000;
 /// Failed flights of others that one waiter sees before it fails too.
 const FAILURES_MAX: usize = 2;
 
@@ -343,9 +345,12 @@ impl<'a> Search<'_, 'a> {
 
     /// Sends a flight for an answer that is served meanwhile; one at a time, over all cores.
     fn refresh(&mut self, kept: &Rc<Kept>, client: &mut Client<'a>, exchange: &mut Exchange<'a>) {
-        if client.head.method == Method::Head {
+        let now_ms = clock::now_ms();
+        if client.head.method == Method::Head || now_ms < kept.object.rests_until_ms() {
             return;
         }
+        // One that fails is not begun again at the next hit.
+        kept.object.rest_until(now_ms + REFRESH_REST_MS);
         let place = self.looking.hash(self.core).refresh();
         if self.core.cache.find(place, self.looking.key()).is_none() {
             self.stale = Some(Rc::clone(kept));
