@@ -94,7 +94,7 @@ fn compose(
         note: exchange.cache.as_ref(),
         now_ms: clock::unix_ms(),
         answer: stored,
-        rendered: Some(&kept.rendered),
+        rendered: kept.rendered(),
         status: stored.status,
         body: BodyLength::Length(length),
         range: None,
