@@ -41,7 +41,7 @@ def main():
         folder.chmod(0o755)
         back, origin_port = compare.origin(folder)
         extra = f'connections_max = {options.connections + 100}\ndriver = "{options.driver}"'
-        gateway, port = compare.start_ringway(folder, origin_port, False, extra)
+        gateway, port = compare.start_ringway(folder, origin_port, False, extra=extra)
         warm = connect(port)
         for _ in range(1000):
             exchange(warm)

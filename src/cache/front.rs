@@ -18,14 +18,22 @@ pub struct Kept {
     pub content: Arc<Content>,
     /// The purge sequence up to which the object is known to stand.
     pub checked: Cell<u64>,
-    /// Status line and fields as this core's service sends them.
-    pub rendered: OnceCell<Box<[u8]>>,
+    rendered: OnceCell<Box<[u8]>>,
+    /// Whether the front holds it: worth it to keep what was made of it.
+    is_held: Cell<bool>,
 }
 
 impl Kept {
     /// A handle that stands at `sequence`.
     pub fn new(object: Arc<Object>, content: Arc<Content>, sequence: u64) -> Rc<Self> {
-        Rc::new(Self { object, content, checked: Cell::new(sequence), rendered: OnceCell::new() })
+        let (checked, rendered) = (Cell::new(sequence), OnceCell::new());
+        Rc::new(Self { object, content, checked, rendered, is_held: Cell::new(false) })
+    }
+
+    /// Where the status line and the fields are, or are to be, as this core's service sends them; `None` = nobody would
+    /// read them again.
+    pub fn rendered(&self) -> Option<&OnceCell<Box<[u8]>>> {
+        self.is_held.get().then_some(&self.rendered)
     }
 }
 
@@ -33,7 +41,12 @@ impl Kept {
 #[derive(Default)]
 pub struct Front {
     kept: RefCell<AHashMap<Box<[u8]>, Rc<Kept>>>,
+    /// Hashes of keys that were to be kept of late, each in its place.
+    seen: RefCell<Vec<u32>>,
 }
+
+/// Places for hashes of keys that were seen once.
+const SEEN: usize = 2 * bounds::FRONT_OBJECTS_MAX;
 
 impl Front {
     /// The live object of a key. Who gets it still has to compare [`Kept::checked`] with the purge sequence.
@@ -47,13 +60,31 @@ impl Front {
         Some(Rc::clone(found))
     }
 
-    /// Keeps a handle. When there are too many, all are dropped: the table gives the hot ones back at their next hit.
+    /// Keeps a handle, where its key was seen not long ago: what is asked for once in a while would only push others out
+    /// and cost more than it saves. When there are too many, all are dropped: the table gives the hot ones back at their
+    /// next hits.
     pub fn keep(&self, key: &[u8], handle: &Rc<Kept>) {
         let mut kept = self.kept.borrow_mut();
+        if self.is_first(kept.hasher().hash_one(key)) {
+            return;
+        }
         if kept.len() >= bounds::FRONT_OBJECTS_MAX {
             kept.clear();
         }
+        handle.is_held.set(true);
         kept.insert(key.into(), Rc::clone(handle));
+    }
+
+    /// Whether this hash has not been in its place; now it is.
+    fn is_first(&self, hash: u64) -> bool {
+        let mut seen = self.seen.borrow_mut();
+        if seen.is_empty() {
+            seen.resize(SEEN, 0);
+        }
+        // Place and mark are of different bits; the lowest of the mark tells it from an empty place.
+        let mark = (hash >> 32) as u32 | 1; // a part of the hash is meant
+        let Some(place) = seen.get_mut(hash as usize % SEEN) else { return true };
+        std::mem::replace(place, mark) != mark
     }
 
     /// Forgets the handle of a key.
@@ -94,6 +125,9 @@ mod tests {
         let keep = |object: &Arc<Object>| {
             let handle = Kept::new(Arc::clone(object), object.content().expect("complete"), 0);
             front.keep(&object.key, &handle);
+            assert!(front.find(&object.key).is_none() && handle.rendered().is_none(), "seen for the first time");
+            front.keep(&object.key, &handle);
+            assert!(handle.rendered().is_some());
         };
         let (dead, soft, live) = (object(b"dead"), object(b"soft"), object(b"live"));
         [&dead, &soft, &live].into_iter().for_each(keep);

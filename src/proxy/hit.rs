@@ -100,7 +100,7 @@ fn compose(
         now_ms: clock::unix_ms(),
         answer: stored,
         // What a later plan has rendered is not for an exchange of this one, nor the other way round.
-        rendered: core.is_current(service).then_some(&kept.rendered),
+        rendered: kept.rendered().filter(|_| core.is_current(service)),
         status: stored.status,
         body: BodyLength::Length(length),
         range: None,

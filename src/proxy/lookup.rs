@@ -126,18 +126,6 @@ impl Looking {
         key::hash(core.cache.salt(), &self.key, &[])
     }
 
-    /// What this core has served under the key of late: nothing that would have to be looked for elsewhere.
-    pub fn look_in_front(&mut self, core: &Core, head: &RequestHead) -> Option<Rc<Kept>> {
-        loop {
-            let kept = self.in_front(core)?;
-            match &*kept.content {
-                Content::Answer(_) => return Some(kept),
-                Content::Variants(_) if self.choose(Chosen::Kept(Rc::clone(&kept)), head) => {}
-                _ => return None,
-            }
-        }
-    }
-
     /// What stands under the key.
     pub fn look(&mut self, core: &Core, head: &RequestHead) -> Seen {
         self.key.truncate(self.primary);

@@ -13,7 +13,7 @@ use super::exchange::{Client, Exchange};
 use super::failure::Failure;
 use super::fetch::fetch;
 use super::hit::{self, AtOnce, Case, Rest};
-use super::lookup::{Looking, refusal};
+use super::lookup::{Looking, Seen, refusal};
 use super::obtain::{Obtained, obtain, serve_now};
 use super::route::{Route, has_dot_segment};
 use crate::base::clock;
@@ -65,7 +65,7 @@ pub enum Served {
     NotNow,
 }
 
-/// Serves a request that a stored answer at this core's hand answers: the same steps as [`serve`], none of which waits,
+/// Serves a request that a stored answer answers: the same steps as [`serve`], none of which waits,
 /// so that a hit needs no memory of its own.
 pub fn serve_at_once(core: &Rc<Core>, client: &mut Client<'_>) -> Served {
     let service = core.service();
@@ -149,7 +149,7 @@ async fn look_up<'a>(
     }
 }
 
-/// Look up, as far as this core's front goes.
+/// Look up, for an answer that is stored and may be used as it is.
 fn look_up_at_once(core: &Core, route: &Route, client: &Client<'_>, exchange: &mut Exchange<'_>) -> Option<Rc<Kept>> {
     let policy = route.cache.as_ref()?;
     let control = RequestControl::of(client.head, policy.ignore_client_no_cache.is_some());
@@ -157,7 +157,10 @@ fn look_up_at_once(core: &Core, route: &Route, client: &Client<'_>, exchange: &m
         return None;
     }
     let mut looking = Looking::begin(core, client, exchange.trusted, policy, control, &[]);
-    let kept = looking.look_in_front(core, client.head);
+    let kept = match looking.look(core, client.head) {
+        Seen::Answer(kept) => Some(kept),
+        Seen::Filling(_) | Seen::HitForMiss | Seen::Nothing => None,
+    };
     let note = kept.as_deref().and_then(|kept| serve_now(policy, &looking.control, kept, looking.now_ms));
     looking.end(core);
     match note {
