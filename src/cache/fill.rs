@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::account::{Charge, footprint};
 use super::answer::AnswerHead;
-use super::life::{State, Waiting};
+use super::life::Waiting;
 use super::object::Object;
 use crate::stats::{NotStored, Reason};
 
@@ -435,11 +435,6 @@ impl Drop for Follower {
     fn drop(&mut self) {
         self.object.life.leave();
     }
-}
-
-/// Whether nobody follows an object that is still filling.
-pub fn is_unwanted(object: &Object) -> bool {
-    object.life.state() != State::Complete && object.life.followers() == 0
 }
 
 #[cfg(test)]

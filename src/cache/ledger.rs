@@ -182,12 +182,11 @@ impl Ledger {
         if object.birth >= self.sequence() {
             return Standing::Good;
         }
-        let confirmed = object.confirmed().max(object.birth);
         let mut worst = Standing::Good;
         let mut look = |numbers: Numbers| {
             if numbers.hard > object.birth {
                 worst = Standing::Purged;
-            } else if numbers.soft > confirmed {
+            } else if numbers.soft > object.birth {
                 worst = worst.max(Standing::Soft);
             }
         };

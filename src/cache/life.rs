@@ -92,11 +92,6 @@ impl Life {
         self.word.fetch_or(SOFT, Ordering::AcqRel);
     }
 
-    /// Confirmed by the upstream: its terms count again.
-    pub fn harden(&self) {
-        self.word.fetch_and(!SOFT, Ordering::AcqRel);
-    }
-
     fn update(&self, change: impl Fn(u32) -> Option<u32>) -> Option<u32> {
         self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, change).ok()
     }

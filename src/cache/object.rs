@@ -56,8 +56,6 @@ pub struct Object {
     pub life: Life,
     /// Uses since it was looked at for eviction, see `table`.
     pub uses: AtomicU8,
-    /// Number of the last purge when the request that confirmed it was sent; 0 = never confirmed.
-    confirmed: AtomicU64,
     /// Its filling goes on although nobody reads it.
     goes_on: AtomicBool,
     /// When it may be refreshed again.
@@ -106,7 +104,6 @@ impl Object {
             url,
             life,
             uses: AtomicU8::new(0),
-            confirmed: AtomicU64::new(0),
             goes_on: AtomicBool::new(false),
             rests_until_ms: AtomicU64::new(0),
             content: ArcSwapOption::empty(),
@@ -162,31 +159,12 @@ impl Object {
         settled
     }
 
-    /// Another content for a complete object (a confirmed answer).
-    pub fn exchange(&self, content: Content) {
-        self.content.store(Some(Arc::new(content)));
-        if self.life.state() == super::life::State::Dead {
-            self.content.store(None);
-        }
-    }
-
     /// Dies: what it holds is freed as soon as nobody reads it. `true` = it was alive.
     pub fn kill(&self) -> bool {
         let killed = self.life.kill();
         self.content.store(None);
         self.fill.store(None);
         killed
-    }
-
-    /// Number of the last purge that a confirmation by the upstream answers.
-    pub fn confirmed(&self) -> u64 {
-        self.confirmed.load(Ordering::Acquire)
-    }
-
-    /// Confirmed by the upstream, which was asked after purge number `asked`: its terms count again.
-    pub fn confirm(&self, asked: u64) {
-        self.confirmed.fetch_max(asked, Ordering::AcqRel);
-        self.life.harden();
     }
 
     /// Bytes charged for it and for its content.

@@ -268,16 +268,6 @@ impl Cache {
         self.ledger.standing(object, tags, None)
     }
 
-    /// The upstream confirmed an object, asked when [`Cache::sequence`] was `asked`: soft purges up to there are done
-    /// with.
-    pub fn confirm(&self, object: &Object, asked: u64) {
-        object.confirm(asked);
-        // A soft purge since then softened it a moment before it was hardened, or has not been seen by anybody.
-        if self.standing_under(object, None) == Standing::Soft {
-            object.life.soften();
-        }
-    }
-
     /// Purges. When this returns its number, no core finds what it concerns any more (`soft`: finds it stale).
     pub fn purge(&self, purge: &Purge<'_>, soft: bool) -> u64 {
         let number = self.ledger.enter(purge, soft);

@@ -21,7 +21,7 @@ use crate::cache::cache_status::{Fwd, Status};
 use crate::cache::directives::RequestControl;
 use crate::cache::fill::{Ending, Fill, Follower, Step};
 use crate::cache::front::Kept;
-use crate::cache::judge::{Use, judge, stale_on_error};
+use crate::cache::judge::{Use, forward_reason, judge, stale_on_error};
 use crate::cache::key::{self, KeyHash};
 use crate::cache::ledger::url_mark;
 use crate::cache::object::{Content, OBJECT_BYTES, Object, Origin};
@@ -240,10 +240,8 @@ impl<'a> Search<'_, 'a> {
             return Some(Obtained::Hit(Rc::clone(kept)));
         }
         let Some((note, refresh)) = served else {
-            let asks = control.no_cache || control.max_age_ms.is_some() || control.min_fresh_ms > 0;
             let Content::Answer(answer) = &*kept.content else { return None };
-            let fresh = answer.head.terms.fresh_for_ms(now_ms) > 0 && !kept.object.life.is_soft();
-            self.why = if asks && fresh { Fwd::Request } else { Fwd::Stale };
+            self.why = forward_reason(&answer.head.terms, kept.object.life.is_soft(), now_ms);
             return None;
         };
         if refresh {

@@ -91,8 +91,6 @@ fn every_kind_of_purge_concerns_what_was_born_before_it() {
         let soft = store(&cache, 7, 1_000);
         assert_eq!(cache.purge(&purge, true), 1);
         assert!(is_found(&cache, 7) && soft.life.is_soft(), "{purge:?}");
-        cache.confirm(&soft, 1);
-        assert!(is_found(&cache, 7) && !soft.life.is_soft(), "{purge:?}");
         assert_eq!(cache.purge(&purge, false), 2);
         assert!(!is_found(&cache, 7), "{purge:?}");
         assert_eq!(soft.life.state(), State::Dead);
@@ -169,7 +167,6 @@ enum Step {
     Hold { bytes: u64 },
     Release,
     Purge { kind: u8, n: u64, soft: bool },
-    Confirm { n: u64 },
     Sweep { budget: usize },
 }
 
@@ -185,7 +182,6 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..30_000u64).prop_map(|bytes| Step::Hold { bytes }),
         1 => Just(Step::Release),
         3 => (0..6u8, n.clone(), any::<bool>()).prop_map(|(kind, n, soft)| Step::Purge { kind, n, soft }),
-        1 => n.prop_map(|n| Step::Confirm { n }),
         1 => (1..20usize).prop_map(|budget| Step::Sweep { budget }),
     ]
 }
@@ -196,7 +192,6 @@ struct Known {
     n: u64,
     tag: Option<u64>,
     birth: u64,
-    confirmed: u64,
 }
 
 /// The store, everything that was ever put into it, and every purge.
@@ -219,7 +214,7 @@ impl Model {
     fn know(&mut self, n: u64, tag: Option<u64>, object: &Arc<Object>) {
         self.standing.insert(n, self.known.len());
         let (object, birth) = (Arc::downgrade(object), object.birth);
-        self.known.push(Known { object, n, tag, birth, confirmed: 0 });
+        self.known.push(Known { object, n, tag, birth });
     }
 
     fn concerned(&self, known: &Known) -> Standing {
@@ -235,7 +230,7 @@ impl Model {
             if is_meant && !soft && number > known.birth {
                 return Standing::Purged;
             }
-            if is_meant && *soft && number > known.birth.max(known.confirmed) {
+            if is_meant && *soft && number > known.birth {
                 worst = Standing::Soft;
             }
         }
@@ -325,13 +320,6 @@ impl Model {
             Step::Hold { bytes } => self.held.extend(self.cache.charge(bytes)),
             Step::Release => self.held.clear(),
             Step::Purge { kind, n, soft } => self.purge(kind, n, soft),
-            Step::Confirm { n } => {
-                if let Some(object) = self.cache.find(hash(n), &key(n)) {
-                    let sequence = self.cache.sequence();
-                    self.cache.confirm(&object, sequence);
-                    self.known[self.standing[&n]].confirmed = sequence;
-                }
-            }
             Step::Sweep { budget } => {
                 self.cache.sweep(budget);
             }
