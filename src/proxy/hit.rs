@@ -167,7 +167,6 @@ pub fn send_at_once(case: Case<'_>, exchange: &mut Exchange<'_>, kept: Rc<Kept>)
         }
     };
     exchange.status = composed.status;
-    exchange.first_byte();
     client.progress.response_begun.set(true);
     let with_body = matches!(composed.selected, Selected::Whole);
     exchange.bytes_sent += if with_body { body.length() } else { 0 };

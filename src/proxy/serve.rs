@@ -183,8 +183,12 @@ fn finish(core: &Core, client: &Client<'_>, exchange: &mut Exchange<'_>) {
         // Whatever wait it was that ended: it ended because the drain did.
         exchange.failure = Some(Reason::Draining.into());
     }
-    let exchange = &*exchange;
     let now_us = clock::now_us();
+    if client.progress.response_begun.get() {
+        // What was sent at once began and ended in one moment.
+        exchange.first_byte_us.get_or_insert(now_us);
+    }
+    let exchange = &*exchange;
     let since_start = |at: u64| at.saturating_sub(exchange.started_us);
     let upstream_us =
         exchange.upstream_started_us.map(|from| exchange.upstream_ended_us.unwrap_or(now_us).saturating_sub(from));
