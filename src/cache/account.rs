@@ -73,6 +73,13 @@ impl Charge {
         }
     }
 
+    /// These bytes are wanted again.
+    pub fn keep(&self) {
+        if self.dying.swap(false, Ordering::AcqRel) {
+            self.account.dying.fetch_sub(self.bytes, Ordering::AcqRel);
+        }
+    }
+
     /// Puts another charge of the same account into this one. Neither is dying.
     pub fn absorb(&mut self, mut other: Self) {
         self.bytes += std::mem::take(&mut other.bytes);

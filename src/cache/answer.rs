@@ -107,6 +107,11 @@ impl Body {
         self.charge.let_go();
     }
 
+    /// It is stored again: it is not dying.
+    pub fn keep(&self) {
+        self.charge.keep();
+    }
+
     /// Bytes charged for it.
     pub fn charged_bytes(&self) -> u64 {
         self.charge.bytes()

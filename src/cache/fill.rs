@@ -3,8 +3,8 @@
 //! Readers hold a place in the list, so what the slowest reader has passed is freed once the list is detached from its
 //! object. Nobody waits in here: a reader that finds nothing is told so, and is rung for when there is more.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwapOption;
 use bytes::{Bytes, BytesMut};
@@ -56,7 +56,10 @@ struct Block {
     /// Place in the list.
     number: u64,
     segments: [OnceLock<Bytes>; SEGMENTS],
-    next: OnceLock<Arc<Block>>,
+    /// None before there is one, and none again where its readers were left behind.
+    next: ArcSwapOption<Block>,
+    /// It is full and counted among the held.
+    counted: AtomicBool,
     held: Arc<Held>,
 }
 
@@ -71,9 +74,21 @@ impl Block {
         Arc::new(Self {
             number,
             segments: [const { OnceLock::new() }; SEGMENTS],
-            next: OnceLock::new(),
+            next: ArcSwapOption::empty(),
+            counted: AtomicBool::new(false),
             held: Arc::clone(held),
         })
+    }
+
+    fn count(&self) {
+        self.counted.store(true, Ordering::Release);
+        self.held.bytes.fetch_add(self.bytes(), Ordering::AcqRel);
+    }
+
+    fn uncount(&self) {
+        if self.counted.load(Ordering::Acquire) {
+            self.held.bytes.fetch_sub(self.bytes(), Ordering::AcqRel);
+        }
     }
 
     fn bytes(&self) -> u64 {
@@ -83,19 +98,11 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        let mut next = self.next.take();
-        if next.is_some() {
-            self.held.bytes.fetch_sub(self.bytes(), Ordering::AcqRel);
-        }
+        self.uncount();
+        let mut next = self.next.swap(None);
         // One after the other: a long list dropped from within would use up the stack.
         while let Some(block) = next {
-            next = Arc::into_inner(block).and_then(|mut block| {
-                let next = block.next.take();
-                if next.is_some() {
-                    block.held.bytes.fetch_sub(block.bytes(), Ordering::AcqRel);
-                }
-                next
-            });
+            next = Arc::into_inner(block).and_then(|block| block.next.swap(None));
         }
     }
 }
@@ -108,7 +115,6 @@ pub struct Fill {
     root: ArcSwapOption<Block>,
     ending: OnceLock<Ending>,
     waiting: Waiting,
-    held: Arc<Held>,
     /// One more than the number of the core whose writer waits for room.
     stalled: AtomicU32,
     /// Readers in blocks before this one were left behind.
@@ -127,7 +133,6 @@ impl Fill {
             root: ArcSwapOption::from(Some(Arc::clone(&block))),
             ending: OnceLock::new(),
             waiting: Waiting::default(),
-            held,
             stalled: AtomicU32::new(0),
             first: AtomicU64::new(0),
             charge: OnceLock::new(),
@@ -139,7 +144,8 @@ impl Fill {
             buffer: BytesMut::new(),
             chunk_bytes: CHUNK_BYTES_FIRST,
             charge: None,
-            ignored: 0,
+            before_tail: Weak::new(),
+            held,
             written: 0,
             segments: 0,
         };
@@ -167,8 +173,9 @@ pub struct Writer {
     buffer: BytesMut,
     chunk_bytes: usize,
     charge: Option<Charge>,
-    /// Bytes held by readers that were left behind.
-    ignored: u64,
+    before_tail: Weak<Block>,
+    /// What the readers that count hold.
+    held: Arc<Held>,
     written: u64,
     segments: usize,
 }
@@ -232,10 +239,10 @@ impl Writer {
 
     fn push(&mut self, segment: Bytes) {
         if self.index == SEGMENTS {
-            let next = Block::new(self.tail.number + 1, &self.fill.held);
-            self.fill.held.bytes.fetch_add(self.tail.bytes(), Ordering::AcqRel);
-            // The writer is alone: both are set once.
-            let _ = self.tail.next.set(Arc::clone(&next));
+            let next = Block::new(self.tail.number + 1, &self.held);
+            self.tail.count();
+            self.tail.next.store(Some(Arc::clone(&next)));
+            self.before_tail = Arc::downgrade(&self.tail);
             self.tail = next;
             self.index = 0;
         }
@@ -255,21 +262,30 @@ impl Writer {
     /// Bytes that the slowest reader of a detached answer is behind, at least. At a return above the window, call
     /// [`Writer::stall`] and wait to be rung.
     pub fn behind(&self) -> u64 {
-        self.fill.held.bytes.load(Ordering::Acquire).saturating_sub(self.ignored)
+        self.held.bytes.load(Ordering::Acquire)
     }
 
-    /// Readers that are behind by a block or more get no more, where others wait for what comes next: what they hold
-    /// is bounded by how long their clients may be silent.
+    /// Whether a reader waits for what comes next.
+    pub fn is_awaited(&self) -> bool {
+        self.fill.waiting.is_anybody()
+    }
+
+    /// Readers that are behind by a block or more get no more. What they hold is bounded by the window, for the list is
+    /// cut behind it.
     pub fn leave_behind(&mut self) {
-        if self.fill.waiting.is_anybody() {
-            self.fill.first.store(self.tail.number, Ordering::Release);
-            self.ignored = self.fill.held.bytes.load(Ordering::Acquire);
+        self.fill.first.store(self.tail.number, Ordering::Release);
+        if let Some(before) = self.before_tail.upgrade() {
+            before.next.store(None);
         }
+        self.held = Arc::default();
     }
 
-    /// What arrived before the answer was detached is freed by now: its charge goes too.
+    /// What arrived before the answer was detached is freed by now, unless somebody was left behind with it: its charge
+    /// goes too.
     pub fn give_up_charge(&mut self) {
-        self.charge = None;
+        if self.fill.first.load(Ordering::Acquire) == 0 {
+            self.charge = None;
+        }
     }
 
     /// Says that this core's writer waits for readers; look at [`Writer::behind`] once more after it.
@@ -304,7 +320,7 @@ impl Writer {
         block.as_ref()?;
         while let Some(current) = block {
             segments.extend(current.segments.iter().filter_map(OnceLock::get).cloned());
-            block = current.next.get().cloned();
+            block = current.next.load_full();
         }
         Some(segments)
     }
@@ -421,9 +437,10 @@ impl Follower {
 
 /// The segment at a place and the place behind it. A place at the end of a block moves on as soon as there is a next one.
 fn advance(block: Arc<Block>, index: usize) -> (Arc<Block>, usize, Option<Bytes>) {
-    let (block, index) = match block.next.get() {
-        Some(next) if index == SEGMENTS => (Arc::clone(next), 0),
-        _ => (block, index),
+    let next = if index == SEGMENTS { block.next.load_full() } else { None };
+    let (block, index) = match next {
+        Some(next) => (next, 0),
+        None => (block, index),
     };
     match block.segments.get(index).and_then(OnceLock::get).cloned() {
         Some(segment) => (block, index + 1, Some(segment)),
@@ -505,6 +522,30 @@ mod tests {
         assert_eq!(writer.behind(), 0, "the last block is not counted");
         writer.stall(5);
         assert_eq!((follower.stalled(), follower.stalled()), (Some(5), None));
+    }
+
+    #[test]
+    fn a_reader_that_is_left_behind_holds_no_more_than_it_has() {
+        let account = Account::new(1 << 20);
+        let (object, mut writer) = filling(&account);
+        let mut slow = Follower::join(Arc::clone(&object), 10).expect("alive");
+        let mut quick = Follower::join(Arc::clone(&object), 10).expect("alive");
+        writer.detach();
+        let pass = |writer: &mut Writer, quick: &mut Follower| {
+            for _ in 0..100 {
+                let _ = writer.pass(&[7; 10_000]);
+            }
+            assert_eq!(read(quick), (vec![7; 1_000_000], None));
+        };
+        pass(&mut writer, &mut quick);
+        assert!(writer.is_awaited() && writer.behind() > 800_000);
+        writer.leave_behind();
+        assert_eq!(writer.behind(), 0);
+        pass(&mut writer, &mut quick);
+        assert_eq!(writer.behind(), 0, "the list is cut: what comes later is not held");
+        assert!(matches!(slow.next(0), Step::Ended(Ending::Failed(Reason::SendTimeout))));
+        let _ = writer.end(Ending::Whole);
+        assert_eq!(read(&mut quick), (Vec::new(), Some(Ending::Whole)));
     }
 
     #[test]

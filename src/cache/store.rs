@@ -131,11 +131,11 @@ impl Cache {
         if bytes > self.account.capacity() {
             return None;
         }
-        // As much as is missing and no more: what was evicted may be held for a moment by fronts and readers, and must
-        // not take everything else with it.
-        let missing = self.account.missing(bytes);
+        // What is missing and little more: what was evicted may be held for a moment by fronts and readers, and must not
+        // take everything else with it. Other cores may be quicker to take what was freed.
+        let most = self.account.missing(bytes).max(bytes.saturating_mul(2));
         let (mut evicted, mut vain) = (0, 0);
-        while evicted < missing {
+        while evicted < most {
             match self.evict() {
                 Some(weight) => evicted += weight,
                 // It met dead objects only.

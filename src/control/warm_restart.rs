@@ -21,14 +21,24 @@ pub struct WarmRestart {
     /// 0 = only behind the drain.
     interval_ms: u64,
     written_ms: u64,
-    /// Number of the last purge that the file knows of.
-    sequence: u64,
+    /// Number of the last purge that the file knows of, and the sum of the versions in it.
+    known: (u64, u64),
+    /// What the last writing took.
+    took_ms: u64,
     writing: Option<JoinHandle<Result<Written, SnapshotError>>>,
 }
 
 /// A purge is in the file after so long, where writing every so often is wanted at all: what was purged must not come
 /// back with a process that was killed.
 const PURGE_MS: u64 = 10_000;
+
+/// Writing takes one part in so many of the time, at most.
+const WRITING_SHARE: u64 = 10;
+
+/// The sum of all versions: it grows with each bump.
+fn bumps(keep: &Keep) -> u64 {
+    keep.routes().iter().map(|(_, bumps, _)| bumps.load(std::sync::atomic::Ordering::Acquire)).sum()
+}
 
 impl WarmRestart {
     /// The process's cache, with what a former process left in it. The second part is what there is to say about it.
@@ -56,9 +66,10 @@ impl WarmRestart {
             notes.push(format!("the cache starts with {} answers, {} bytes", restored.objects, restored.bytes));
             notes.extend(restored.cut.map(|error| error.to_string()));
         }
-        let sequence = cache.sequence();
+        let known = (cache.sequence(), bumps(keep));
         let (path, interval_ms, keep) = (start.snapshot.clone(), start.snapshot_interval_ms, keep.clone());
-        let warm = Self { cache, keep, path, interval_ms, written_ms: clock::now_ms(), sequence, writing: None };
+        let warm =
+            Self { cache, keep, path, interval_ms, written_ms: clock::now_ms(), known, took_ms: 0, writing: None };
         Ok((warm, notes))
     }
 
@@ -73,8 +84,10 @@ impl WarmRestart {
             return self.settle().await;
         }
         let age_ms = clock::now_ms().saturating_sub(self.written_ms);
-        let purged = self.cache.sequence() != self.sequence;
-        let due_ms = if purged { self.interval_ms.min(PURGE_MS) } else { self.interval_ms };
+        let purged = (self.cache.sequence(), bumps(&self.keep)) != self.known;
+        // Who purges all the time does not write all the time.
+        let soon_ms = PURGE_MS.max(self.took_ms.saturating_mul(WRITING_SHARE));
+        let due_ms = if purged { self.interval_ms.min(soon_ms) } else { self.interval_ms };
         if self.writing.is_none() && self.interval_ms > 0 && age_ms >= due_ms {
             self.write();
         }
@@ -93,6 +106,7 @@ impl WarmRestart {
     fn write(&mut self) {
         let Some(path) = self.path.clone() else { return };
         let (cache, routes) = (Arc::clone(&self.cache), self.keep.routes());
+        self.known.1 = bumps(&self.keep);
         self.written_ms = clock::now_ms();
         self.writing = Some(tokio::task::spawn_blocking(move || {
             let bumped = |bumps: &std::sync::atomic::AtomicU64| bumps.load(std::sync::atomic::Ordering::Acquire);
@@ -104,7 +118,8 @@ impl WarmRestart {
     async fn settle(&mut self) -> Option<String> {
         match self.writing.take()?.await {
             Ok(Ok(written)) => {
-                self.sequence = written.sequence;
+                self.known.0 = written.sequence;
+                self.took_ms = written.milliseconds;
                 None
             }
             Ok(Err(error)) => Some(error.to_string()),

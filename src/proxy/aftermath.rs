@@ -3,6 +3,7 @@
 use super::core::{Core, CoreService};
 use super::exchange::{Client, Exchange};
 use super::fetch::Answered;
+use super::landing::answer_head;
 use super::lookup::{Looking, Seen};
 use super::route::Route;
 use crate::base::clock;
@@ -77,17 +78,18 @@ fn compare_head(core: &Core, route: &Route, client: &Client<'_>, exchange: &Exch
     looking.end(core);
 }
 
-/// An answer that could be stored ends the time in which requests go side by side.
+/// An answer that could be stored, as far as its head can tell, ends the time in which requests go side by side.
 fn unmark(core: &Core, route: &Route, client: &Client<'_>, key: &[u8], answered: &Answered<'_>) {
     let Some(policy) = &route.cache else { return };
     let (request, response, now_ms) = (client.head, &answered.head, clock::unix_ms());
+    let BodyLength::Length(length) = answered.framing.body else { return };
+    if request.method == Method::Head || length > policy.object_bytes_max {
+        return;
+    }
     let exchange = storable::Exchange { request, response, request_ms: now_ms, response_ms: now_ms, random: 0 };
-    let fits = match answered.framing.body {
-        BodyLength::Length(length) => length <= policy.object_bytes_max,
-        BodyLength::None | BodyLength::Chunked => true,
-        BodyLength::UntilClose => false,
-    };
-    if !fits || storable::terms(&exchange, policy).is_err() {
+    let agreed = storable::terms(&exchange, policy)
+        .and_then(|terms| answer_head(request, response, policy, terms, Some(length)));
+    if agreed.is_err() {
         return;
     }
     let hash = key::hash(core.cache.salt(), key, &[]);

@@ -367,7 +367,11 @@ impl Flight {
             },
         };
         writer.detach();
-        self.landing.mark(&self.core, self.policy.hit_for_miss_ms);
+        match reason == NotStored::NoRoom && self.stale.is_some() {
+            // What is stored is worth more than a mark.
+            true => self.landing.withdraw(&self.core),
+            false => self.landing.mark(&self.core, self.policy.hit_for_miss_ms),
+        }
         let rest = payload.get(taken..).unwrap_or_default();
         self.core.wakes.ring(writer.pass(rest), number);
         Some(reason)
@@ -382,13 +386,20 @@ impl Flight {
         until: Until<'_>,
     ) -> Result<(), TransferError> {
         loop {
-            let deadline_ms = clock::now_ms() + LEFT_BEHIND_MS;
+            let (before, deadline_ms) = (writer.behind(), clock::now_ms() + LEFT_BEHIND_MS);
             match self.readers_come_along(writer, timer, until, deadline_ms).await {
                 Ok(()) => {
                     writer.give_up_charge();
                     return Ok(());
                 }
-                Err(ReadError::Expired) if !timer.is_over() => writer.leave_behind(),
+                Err(ReadError::Expired) if timer.is_over() => return Err(TransferError::Source(ReadError::Expired)),
+                // Nothing moved, and somebody else waits.
+                Err(ReadError::Expired)
+                    if writer.behind() >= before && writer.is_awaited() && self.landing.object.life.followers() > 1 =>
+                {
+                    writer.leave_behind();
+                }
+                Err(ReadError::Expired) => {}
                 Err(error) => return Err(TransferError::Source(error)),
             }
         }
@@ -422,7 +433,7 @@ impl Flight {
 /// again on its own terms.
 fn stands_in(stale: &Kept, control: &RequestControl, now_ms: u64) -> bool {
     match &*stale.content {
-        Content::Answer(answer) => {
+        Content::Answer(answer) if stale.object.life.state() == State::Complete => {
             judge::stale_on_error(&answer.head.terms, stale.object.life.is_soft(), control, now_ms)
         }
         _ => false,
@@ -460,7 +471,7 @@ fn is_error(status: u16) -> bool {
     matches!(status, 429 | 500..=599)
 }
 
-/// How long readers of an unstored answer may hold up others.
-const LEFT_BEHIND_MS: u64 = 1_000;
+/// How long a reader of an unstored answer may hold up others without taking a block (at most a mebibyte).
+const LEFT_BEHIND_MS: u64 = 5_000;
 /// Longest mark behind an error.
 const ERROR_MARK_MS: u64 = 1_000;

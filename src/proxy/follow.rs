@@ -73,7 +73,10 @@ pub async fn follow(
         true => copy(core, client, &mut follower, &mut sink).await,
         // The client has it already: the answer goes on arriving for the others.
         false => {
-            follower.object().go_on();
+            // Of a known length: an endless stream that nobody reads would not end.
+            if head.length.is_some() {
+                follower.object().go_on();
+            }
             sink.put(&[], Some(&Vec::new()), &core.buffers).await.map_err(|e| deliver::sink_failure(&e))
         }
     };

@@ -126,7 +126,10 @@ fn is_twin(field: FieldRef<'_>, edits: &Edits) -> bool {
         return false;
     }
     let plain: Vec<u8> = field.name.iter().map(|b| if *b == b'_' { b'-' } else { *b }).collect();
-    belongs_to_gateway(FieldId::of(&plain)) || edits.drops(&plain)
+    let family = FieldRef { id: FieldId::of(&plain), name: &plain, value: field.value };
+    // The word of a trusted peer counts in its own spelling only: in another one it would not be in a key.
+    let is_family = is_forwarding(family);
+    belongs_to_gateway(family.id) || is_family || edits.drops(&plain)
 }
 
 /// Copies the fields that are end-to-end, wanted by `keep` and not dropped by the route's edits.

@@ -13,6 +13,7 @@ use crate::cache::fill::Ending;
 use crate::cache::front::Kept;
 use crate::cache::key::{self, KeyHash};
 use crate::cache::ledger::tag_mark;
+use crate::cache::life::State;
 use crate::cache::object::{Content, OBJECT_BYTES, Object, Origin};
 use crate::cache::policy::{CachePolicy, SetCookie};
 use crate::cache::store::Standing;
@@ -37,7 +38,7 @@ pub struct Landing {
 impl Landing {
     /// The flight is over: what is not complete by now does not stay in the table.
     pub fn leave(&self, core: &Core) {
-        if self.object.life.state() != crate::cache::life::State::Complete {
+        if self.object.life.state() != State::Complete {
             core.cache.remove(self.place, &self.object);
         }
     }
@@ -49,6 +50,10 @@ impl Landing {
 
     /// Requests for this key go side by side for a while; nobody new follows this flight, and what was stored is gone.
     pub fn mark(&self, core: &Core, for_ms: u64) {
+        // A flight that a purge has overtaken says nothing about what has come since.
+        if self.object.life.state() == State::Dead || core.cache.standing(&self.object, &[]) == Standing::Purged {
+            return self.withdraw(core);
+        }
         let until_ms = crate::base::clock::unix_ms() + for_ms;
         if self.place != self.home {
             core.cache.remove(self.place, &self.object);
@@ -83,7 +88,7 @@ impl Landing {
         body: Arc<Body>,
     ) -> Result<(), NotStored> {
         let purged = core.cache.standing(&self.object, &head.tags) == Standing::Purged;
-        if purged || self.object.life.state() == crate::cache::life::State::Dead {
+        if purged || self.object.life.state() == State::Dead {
             return Err(NotStored::Purged);
         }
         let names = self.names_for(head.vary.as_deref());
@@ -171,10 +176,12 @@ impl Landing {
         (response, times): (&ResponseHead, (u64, u64)),
     ) -> Result<(), NotStored> {
         let head = renew(core, policy, request, &stored.head, stored.body.length(), response, times)?;
-        if core.cache.standing(&self.object, &head.tags) == Standing::Purged {
+        let is_purged = |tags: &[u64]| core.cache.standing(&self.object, tags) == Standing::Purged;
+        if is_purged(&head.tags) || is_purged(&stored.head.tags) {
             return Err(NotStored::Purged);
         }
         let charge = core.cache.charge(head_bytes(&head)).ok_or(NotStored::NoRoom)?;
+        stored.body.keep();
         let content = Content::Answer(Answer { head: Arc::new(head), body: Arc::clone(&stored.body), charge });
         let answer = self.complete(core, stale.object.key.clone(), content).ok_or(NotStored::NoRoom)?;
         answer.uses.store(stale.object.uses.load(Ordering::Relaxed), Ordering::Relaxed);

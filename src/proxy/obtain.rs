@@ -88,10 +88,10 @@ pub async fn obtain<'a>(
     exchange: &mut Exchange<'a>,
 ) -> Obtained<'a> {
     let control = RequestControl::of(client.head, policy.ignore_client_no_cache.is_some());
-    if control.only_if_cached && control.no_store {
-        return only_if_cached(exchange);
-    }
     if let Some(reason) = refusal(client, policy, &control) {
+        if control.only_if_cached && reason != Pass::MethodUnsafe {
+            return only_if_cached(exchange);
+        }
         return pass(core, policy, exchange, reason);
     }
     if !client.framing.body.is_empty() {
@@ -188,9 +188,6 @@ impl<'a> Search<'_, 'a> {
                 }
                 Seen::HitForMiss if self.looking.control.only_if_cached => return only_if_cached(exchange),
                 Seen::HitForMiss => return self.side_by_side(exchange),
-                Seen::Filling(object) if !self.may_join(&object) => {
-                    return pass(self.core, self.policy, exchange, Pass::Arriving);
-                }
                 Seen::Filling(_) | Seen::Nothing => {
                     self.stale = None;
                     self.why = if self.looking.names().is_some() { Fwd::VaryMiss } else { Fwd::UriMiss };
@@ -290,6 +287,9 @@ impl<'a> Search<'_, 'a> {
                 }
             };
         };
+        if !self.may_join(&object) {
+            return Err(pass(self.core, self.policy, exchange, Pass::Arriving));
+        }
         if !self.policy.merge {
             return Err(pass(self.core, self.policy, exchange, Pass::MergeOff));
         }
@@ -323,7 +323,8 @@ impl<'a> Search<'_, 'a> {
         let home = self.looking.hash(core);
         let handoff = Handoff::default();
         let names = self.looking.names().map(Into::into);
-        self.wanted = self.policy.min_uses <= 1 || cache.asked(home) >= self.policy.min_uses;
+        // What is stored was asked for often enough.
+        self.wanted = self.stale.is_some() || self.policy.min_uses <= 1 || cache.asked(home) >= self.policy.min_uses;
         take_off(Flight {
             core: Rc::clone(core),
             service: Rc::clone(self.service),
@@ -423,7 +424,8 @@ impl<'a> Search<'_, 'a> {
                 self.confirmed = Some(outcome);
                 Waited::Again
             }
-            Ending::ConfirmedOnce if self.stale.is_some() => {
+            // For the one who asked: what it said about others is not known.
+            Ending::ConfirmedOnce if handoff.is_some() && self.stale.is_some() => {
                 let status = self.forward(Some(304), outcome == CacheOutcome::Merged, None);
                 exchange.cache = Some(CacheNote { outcome: CacheOutcome::Revalidated, status, detail: None });
                 Waited::Obtained(self.stale.take().map_or(Obtained::Pass, Obtained::Hit))
