@@ -42,7 +42,8 @@ def gauges(admin):
     with urllib.request.urlopen(f"http://127.0.0.1:{admin}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     wanted = ("ringway_cache_bytes", "ringway_cache_objects", "ringway_cache_evicted_total", "process_open_fds", "ringway_flights_active",
-              "ringway_followers_active", "ringway_panics_total", "ringway_connections_open")
+              "ringway_followers_active", "ringway_panics_total", "ringway_connections_open",
+              "ringway_upstream_connections_idle")
     found = {name: float(re.search(rf"^{name} (\S+)$", text, re.M)[1]) for name in wanted}
     for outcome in ("hit", "miss", "merged", "pass"):
         found[outcome] = sum(map(float, re.findall(rf'ringway_cache_requests_total{{[^}}]*outcome="{outcome}"}} (\S+)', text)))
