@@ -88,6 +88,7 @@ fn request_parts<'a>(
         forward_expect: false,
         upgrade: framing.upgrade,
         validators: None,
+        client_host: ringway::h1::authority(head),
     }
 }
 
@@ -139,6 +140,7 @@ fn responses(criterion: &mut Criterion) {
             upgrade: false,
             date: core.date(),
             cache: None,
+            strip_tags: false,
         };
         let mut out = Vec::with_capacity(8 * 1024);
         write_response(&mut out, &parts);

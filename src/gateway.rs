@@ -14,6 +14,7 @@ use ringway::control::limits;
 use ringway::control::listeners::Bound;
 use ringway::control::source::Source;
 use ringway::control::supervise::{Control, Signals, supervise};
+use ringway::control::warm_restart::WarmRestart;
 use ringway::log::{AccessFormat, CoreLog, Level, LogLane, LogSink, LogWriter, event};
 use ringway::net::mailbox;
 use ringway::order::{self, Inbox, ListenerOrder, Outbox};
@@ -80,7 +81,9 @@ impl Gateway {
         let (ready, ready_seen) = std::sync::mpsc::sync_channel(cpus.len());
         let plan = Arc::new(loaded.plan.clone());
         let connections_max = limits.connections_max;
-        let cache = Cache::new(loaded.plan.start.cache.memory_bytes, salt()?);
+        let (warm, notes) = WarmRestart::begin(&loaded.plan.start.cache, &keep)?;
+        notes.iter().for_each(|note| event(Level::Info, note));
+        let cache = Arc::clone(warm.cache());
         let (bells, rung) = make_bells(cpus.len())?;
         let stats_of = stats.clone();
         let parts = Parts {
@@ -115,6 +118,7 @@ impl Gateway {
             events,
             admin_state,
             admin_listener,
+            warm,
             ended: ended_seen,
             stop: Arc::default(),
             ready_line,
@@ -248,14 +252,6 @@ fn make_bells(cores: usize) -> Result<(Vec<Bell>, Vec<mailbox::Inbox<u64>>), Str
     let bells = (0..cores).map(|_| mailbox::mailbox(bounds::WAKES_MAX));
     let bells: Vec<_> = bells.collect::<Result<_, _>>().map_err(|e| format!("the bell of a core: {e}"))?;
     Ok(bells.into_iter().unzip())
-}
-
-/// Randomness that keys of the cache are made with: nobody outside can tell which of them meet.
-fn salt() -> Result<[u8; 32], String> {
-    let mut salt = [0; 32];
-    aws_lc_rs::rand::fill(&mut salt)
-        .map_err(|_| "the system has no randomness for the keys of the cache".to_owned())?;
-    Ok(salt)
 }
 
 fn wait_until_ready(ready: &std::sync::mpsc::Receiver<()>, workers: usize, ended: &mut Ended) -> Result<(), String> {

@@ -143,6 +143,7 @@ impl Bench {
             upgrade: false,
             date: self.date,
             cache: None,
+            strip_tags: false,
         };
         write_response(&mut out, &parts);
         self.core.buffers.give(out);
@@ -171,6 +172,7 @@ impl Bench {
             forward_expect: framing.expect_continue,
             upgrade: framing.upgrade,
             validators: None,
+            client_host: h1::authority(head),
         };
         let mut out = self.core.buffers.small();
         write_request(&mut out, &parts);
@@ -288,4 +290,170 @@ fn an_underscore_in_a_name_costs_one_allocation_at_most() {
     assert!(RequestParser::default().parse(text.as_bytes(), &HeadLimits::default(), &mut head).is_ok());
     bench.core.buffers.give(bench.core.buffers.small());
     assert!(allocations(|| _ = bench.pass_request(&head)) <= 1);
+}
+
+/// A hit in a core's front, from the bytes of the request to the bytes in the socket, allocates nothing: plain, with
+/// credentials, chosen by Vary, of 64 KB, and 304.
+#[test]
+fn a_hit_allocates_nothing() {
+    use monoio::{LegacyDriver, RuntimeBuilder};
+    let mut runtime = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build().expect("a runtime");
+    runtime.block_on(async { stored::hits_allocate_nothing() });
+}
+
+mod stored {
+    use std::io::Read as _;
+    use std::net::{TcpListener, TcpStream};
+    use std::rc::Rc;
+
+    use bytes::Bytes;
+    use ringway::base::clock;
+    use ringway::cache::answer::{Answer, AnswerHead, Body, Terms};
+    use ringway::cache::counters::RouteCounters;
+    use ringway::cache::directives::RequestControl;
+    use ringway::cache::fields::StoredFields;
+    use ringway::cache::object::{Content, OBJECT_BYTES, Object, Origin};
+    use ringway::cache::{CachePolicy, key};
+    use ringway::http::Method;
+    use ringway::net::{Socket, Stream};
+    use ringway::proxy::exchange::Progress;
+    use ringway::proxy::lookup::{Looking, Seen};
+    use ringway::proxy::{Client, Next, Served, serve_at_once};
+
+    use super::*;
+
+    struct Hits {
+        core: Rc<Core>,
+        policy: Arc<CachePolicy>,
+        near: Stream,
+        far: TcpStream,
+        peer: Peer,
+    }
+
+    fn pair() -> (Stream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let far = TcpStream::connect(listener.local_addr().expect("its address")).expect("a connection");
+        let (near, _) = listener.accept().expect("its other end");
+        near.set_nonblocking(true).expect("a non-blocking socket");
+        (Stream::Plain(Socket::new(near.into()).expect("a descriptor that can be waited for")), far)
+    }
+
+    impl Hits {
+        fn new() -> Self {
+            let policy = CachePolicy::plain("/".into(), Arc::default(), RouteCounters::new(1));
+            let policy = Arc::new(policy.stands_on("test"));
+            let (matcher, plain) = route("/", None, Edits::default(), Edits::default());
+            let cached = Route { cache: Some(Arc::clone(&policy)), ..plain };
+            let router = Router::compile(vec![(matcher, cached)]);
+            let service = Arc::new(Service { router, via: "ringway".into(), ..Service::default() });
+            let core = Rc::new(Core::new(Parts::alone(service)));
+            let (near, far) = pair();
+            let address = "192.0.2.7:41234".parse().expect("an address");
+            Self { core, policy, near, far, peer: Peer { address, socket: address, tls: false } }
+        }
+
+        fn with_client<T>(&self, request: &str, work: impl FnOnce(&mut Client<'_>) -> T) -> T {
+            let mut head = self.core.take_request_head();
+            let limits = HeadLimits::default();
+            let parsed = RequestParser::default().parse(request.as_bytes(), &limits, &mut head);
+            assert_eq!(parsed, Ok(Parsed::Complete { head_bytes: request.len() }));
+            let framing = h1::request_framing(&head).expect("a framing");
+            let (timer, progress) = (self.core.deadlines.timer(), Progress::default());
+            let mut client = Client {
+                stream: &self.near,
+                head: &head,
+                framing,
+                peer: self.peer,
+                timer: &timer,
+                body_ms: 1_000,
+                send_ms: 1_000,
+                body: None,
+                progress: &progress,
+                started_us: clock::now_us(),
+            };
+            let done = work(&mut client);
+            self.core.give_request_head(head);
+            done
+        }
+
+        /// Stores under the key of the request, and brings it to the front by a first look.
+        fn store(&self, request: &str, content: impl Fn(usize) -> Content) {
+            self.with_client(request, |client| {
+                let control = RequestControl::default();
+                let mut looking = Looking::begin(&self.core, client, false, &self.policy, control, &[]);
+                let cache = &self.core.cache;
+                for step in 0..2 {
+                    let origin = Origin { key: looking.key().into(), method: Method::Get, birth: 0, url: 0 };
+                    let charge = cache.charge(OBJECT_BYTES).expect("room");
+                    let hash = key::hash(cache.salt(), looking.key(), &[]);
+                    cache.replace(hash, &Object::complete(origin, content(step), charge));
+                    if matches!(looking.look(&self.core, client.head), Seen::Answer(_)) {
+                        return looking.end(&self.core);
+                    }
+                }
+                unreachable!("what was stored is found");
+            });
+        }
+
+        fn answer(&self, fields: &str, body: usize) -> Content {
+            let charge = || self.core.cache.charge(1).expect("room");
+            let terms = Terms { response_ms: clock::unix_ms(), lifetime_ms: 3_600_000, ..Terms::default() };
+            let head = AnswerHead {
+                status: 200,
+                version: Version::Http11,
+                reason: b"OK"[..].into(),
+                fields: StoredFields::of_lines(fields.into()),
+                terms,
+                vary: None,
+                tags: Box::default(),
+                length: Some(body as u64),
+            };
+            let body = Body::new(vec![Bytes::from(vec![7; body])], charge());
+            Content::Answer(Answer { head: Arc::new(head), body, charge: charge() })
+        }
+
+        /// One hit; what it sent is read and counted.
+        fn hit(&mut self, request: &str, least: usize) -> u64 {
+            let count = self.with_client(request, |client| {
+                allocations(|| {
+                    let served = serve_at_once(&self.core, client);
+                    assert!(matches!(served, Served::Done(Next::KeepAlive)));
+                })
+            });
+            let mut bytes = vec![0; 128 * 1024];
+            let mut read = 0;
+            while read < least {
+                read += self.far.read(&mut bytes).expect("the response");
+            }
+            count
+        }
+    }
+
+    pub fn hits_allocate_nothing() {
+        let mut hits = Hits::new();
+        let fields = "Content-Type: application/json\r\nETag: \"v\"\r\nCache-Control: max-age=3600\r\n\
+                      Date: Mon, 23 Nov 2026 20:00:00 GMT\r\n";
+        let names: Box<[Box<str>]> = vec!["accept-language".into()].into();
+        let cases = [
+            ("plain", "GET /plain HTTP/1.1\r\nHost: a\r\n\r\n", 1_000, false),
+            ("caller", "GET /caller HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\n\r\n", 1_000, false),
+            ("query", "GET /query?a=1&b=2 HTTP/1.1\r\nHost: a\r\nUser-Agent: curl\r\n\r\n", 1_000, false),
+            ("vary", "GET /vary HTTP/1.1\r\nHost: a\r\nAccept-Language: de, en\r\n\r\n", 1_000, true),
+            ("304", "GET /304 HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"v\"\r\n\r\n", 0, false),
+            ("64 KB", "GET /large HTTP/1.1\r\nHost: a\r\n\r\n", 65_536, false),
+        ];
+        for (_, request, body, varies) in &cases {
+            hits.store(request, |step| match varies {
+                true if step == 0 => Content::Variants(names.clone()),
+                _ => hits.answer(fields, (*body).max(1)),
+            });
+        }
+        for (name, request, body, _) in &cases {
+            hits.hit(request, *body + 100);
+            for _ in 0..20 {
+                let count = hits.hit(request, *body + 100);
+                assert_eq!(count, 0, "{name}");
+            }
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The cache's memory, counted: who holds bytes holds a charge, and gives it back by dropping it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
@@ -9,6 +9,8 @@ use crossbeam_utils::CachePadded;
 #[derive(Debug)]
 pub struct Account {
     used: CachePadded<AtomicU64>,
+    /// Bytes of what was evicted and is still held by somebody, a front or a reader.
+    dying: AtomicU64,
     capacity: u64,
 }
 
@@ -17,12 +19,18 @@ pub struct Account {
 pub struct Charge {
     account: Arc<Account>,
     bytes: u64,
+    /// It is counted among the dying.
+    dying: AtomicBool,
 }
+
+/// What is dying may be overlooked up to this part of the capacity: it is about to go.
+const SLACK_PART: u64 = 32;
 
 impl Account {
     /// An account with nothing used.
     pub fn new(capacity: u64) -> Arc<Self> {
-        Arc::new(Self { used: CachePadded::new(AtomicU64::new(0)), capacity })
+        let (used, dying) = (CachePadded::new(AtomicU64::new(0)), AtomicU64::new(0));
+        Arc::new(Self { used, dying, capacity })
     }
 
     /// Bytes in use.
@@ -35,11 +43,20 @@ impl Account {
         self.capacity
     }
 
+    /// Bytes that would have to go before so many could be charged.
+    pub fn missing(&self, bytes: u64) -> u64 {
+        (self.used() + bytes).saturating_sub(self.allowed())
+    }
+
+    fn allowed(&self) -> u64 {
+        self.capacity + self.dying.load(Ordering::Relaxed).min(self.capacity / SLACK_PART)
+    }
+
     /// Takes so many bytes, where they are free.
     pub fn charge(self: &Arc<Self>, bytes: u64) -> Option<Charge> {
-        let take = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.capacity);
+        let take = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.allowed());
         self.used.fetch_update(Ordering::AcqRel, Ordering::Relaxed, take).ok()?;
-        Some(Charge { account: Arc::clone(self), bytes })
+        Some(Charge { account: Arc::clone(self), bytes, dying: AtomicBool::new(false) })
     }
 }
 
@@ -49,7 +66,14 @@ impl Charge {
         self.bytes
     }
 
-    /// Puts another charge of the same account into this one.
+    /// Counts these bytes among the dying: what they are charged for was evicted, and goes as soon as nobody holds it.
+    pub fn let_go(&self) {
+        if !self.dying.swap(true, Ordering::AcqRel) {
+            self.account.dying.fetch_add(self.bytes, Ordering::AcqRel);
+        }
+    }
+
+    /// Puts another charge of the same account into this one. Neither is dying.
     pub fn absorb(&mut self, mut other: Self) {
         self.bytes += std::mem::take(&mut other.bytes);
     }
@@ -58,6 +82,9 @@ impl Charge {
 impl Drop for Charge {
     fn drop(&mut self) {
         self.account.used.fetch_sub(self.bytes, Ordering::AcqRel);
+        if *self.dying.get_mut() {
+            self.account.dying.fetch_sub(self.bytes, Ordering::AcqRel);
+        }
     }
 }
 
@@ -81,6 +108,20 @@ mod tests {
         assert_eq!((a.bytes(), account.used()), (100, 100));
         drop(a);
         assert_eq!(account.used(), 0);
+    }
+
+    #[test]
+    fn what_is_dying_is_overlooked_up_to_a_bound() {
+        let account = Account::new(3_200);
+        let (a, b) = (account.charge(60).expect("room"), account.charge(3_140).expect("room"));
+        assert_eq!(account.missing(10), 10);
+        a.let_go();
+        a.let_go();
+        assert_eq!((account.missing(10), account.missing(61)), (0, 1));
+        b.let_go();
+        assert_eq!(account.missing(101), 1, "a thirty-second part at most");
+        drop((a, b));
+        assert_eq!((account.used(), account.missing(3_200), account.missing(3_201)), (0, 0, 1));
     }
 
     #[test]

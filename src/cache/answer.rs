@@ -102,6 +102,11 @@ impl Body {
         self.length
     }
 
+    /// Counts it among the dying, see `account`.
+    pub fn let_go(&self) {
+        self.charge.let_go();
+    }
+
     /// Bytes charged for it.
     pub fn charged_bytes(&self) -> u64 {
         self.charge.bytes()

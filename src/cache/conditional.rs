@@ -2,8 +2,9 @@
 //!
 //! Pure. Range and If-Range are `range`'s, and come after this (RFC 9110 §13.2.2, step 5).
 
-use super::fields::{StoredFields, date_s, members, write_field};
+use super::fields::{StoredFields, date_s, write_field};
 use crate::http::head::FieldRef;
+use crate::http::syntax::trim;
 use crate::http::{FieldId, Method, RequestHead};
 
 /// What a request's preconditions say.
@@ -160,7 +161,19 @@ fn is_listed(
     }
     let Some(own) = own else { return false };
     let mut lines = request.fields().filter(|f| f.id == id);
-    lines.any(|line| members(line.value, b',').filter_map(EntityTag::of).any(|tag| equal(tag, own)))
+    lines.any(|line| tags(line.value).filter_map(EntityTag::of).any(|tag| equal(tag, own)))
+}
+
+/// The members of a list of entity tags: unlike in other quoted strings, a backslash is a byte of the tag like any other
+/// (RFC 9110 §8.8.3).
+fn tags(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut quoted = false;
+    value
+        .split(move |byte| {
+            quoted ^= *byte == b'"';
+            *byte == b',' && !quoted
+        })
+        .map(trim)
 }
 
 /// Appends the validators of a stored answer as the conditions of the request that asks for its confirmation
@@ -177,16 +190,9 @@ pub fn write_validators(out: &mut Vec<u8>, fields: &StoredFields) -> bool {
     tag.is_some() || modified.is_some()
 }
 
-/// Appends the fields that a 304 carries (RFC 9110 §15.4.5): those that steer caches and clients, nothing else of the
-/// representation; Last-Modified only where there is no entity tag.
-pub fn write_not_modified(out: &mut Vec<u8>, fields: &StoredFields) {
-    let tagged = fields.find(FieldId::Etag).is_some();
-    for field in fields.iter().filter(|field| belongs_to_304(field, tagged)) {
-        write_field(out, field.name, field.value);
-    }
-}
-
-fn belongs_to_304(field: &FieldRef<'_>, tagged: bool) -> bool {
+/// Whether a 304 carries the field (RFC 9110 §15.4.5): what steers caches and clients, nothing else of the
+/// representation; Last-Modified only where there is no entity tag (`tagged`).
+pub fn belongs_to_304(field: &FieldRef<'_>, tagged: bool) -> bool {
     match field.id {
         FieldId::CacheControl
         | FieldId::ContentLocation
@@ -330,8 +336,11 @@ mod tests {
     #[test]
     fn a_304_carries_what_guides_caches() {
         let of = |lines: &str| {
-            let mut out = Vec::new();
-            write_not_modified(&mut out, &stored(lines));
+            let (mut out, fields) = (Vec::new(), stored(lines));
+            let tagged = fields.find(FieldId::Etag).is_some();
+            for field in fields.iter().filter(|field| belongs_to_304(field, tagged)) {
+                write_field(&mut out, field.name, field.value);
+            }
             String::from_utf8(out).unwrap()
         };
         let kept = "Cache-Control: max-age=1\r\nCache-Control: public\r\nContent-Location: /a\r\nDate: x\r\nETag: \"a\"\r\n\

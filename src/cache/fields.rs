@@ -66,12 +66,7 @@ impl StoredFields {
 
     /// All fields in order.
     pub fn iter(&self) -> impl Iterator<Item = FieldRef<'_>> + Clone {
-        self.lines.split(|b| *b == b'\n').filter_map(|line| {
-            let line = line.strip_suffix(b"\r")?;
-            let colon = memchr::memchr(b':', line)?;
-            let (name, value) = line.split_at(colon);
-            Some(FieldRef { id: FieldId::of(name), name, value: trim(value.get(1..)?) })
-        })
+        field_lines(&self.lines)
     }
 
     /// The first value of a known field.
@@ -170,6 +165,29 @@ fn separator_in(text: &[u8], separator: u8) -> Option<usize> {
         }
         false
     })
+}
+
+/// The fields of a block of lines.
+pub fn field_lines(lines: &[u8]) -> impl Iterator<Item = FieldRef<'_>> + Clone {
+    lines.split(|b| *b == b'\n').filter_map(|line| {
+        let line = line.strip_suffix(b"\r")?;
+        let colon = memchr::memchr(b':', line)?;
+        let (name, value) = line.split_at(colon);
+        Some(FieldRef { id: FieldId::of(name), name, value: trim(value.get(1..)?) })
+    })
+}
+
+/// The lines that [`StoredFields::of_response`] leaves out for the sake of others: who asked gets them all the same.
+pub fn private_lines(response: &ResponseHead, rules: &FieldRules<'_>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    let everything = FieldRules { strip_cookies: false, without: &[], ..*rules };
+    for field in kept(response, &everything) {
+        let listed = rules.without.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(field.name));
+        if listed || (rules.strip_cookies && field.id == FieldId::SetCookie) {
+            write_field(&mut lines, field.name, field.value);
+        }
+    }
+    lines
 }
 
 #[cfg(test)]

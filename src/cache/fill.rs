@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::account::{Charge, footprint};
 use super::answer::AnswerHead;
-use super::life::{State, Waiting};
+use super::life::Waiting;
 use super::object::Object;
 use crate::stats::{NotStored, Reason};
 
@@ -22,6 +22,10 @@ pub enum Ending {
     Whole,
     /// The upstream confirmed what is stored under the key: look there.
     Confirmed,
+    /// It confirmed it for those who ask now, and it is stored no longer: who knows it uses it.
+    ConfirmedOnce,
+    /// What is stored was not what the upstream meant; it is gone: look again.
+    Again,
     /// The answer may not be shared: everybody goes alone.
     Released(NotStored),
     /// The upstream failed; behind the head this is a cut body.
@@ -49,6 +53,8 @@ const COPIED_BYTES_MAX: usize = 128 * 1024;
 /// A few segments and the way to the next ones.
 #[derive(Debug)]
 struct Block {
+    /// Place in the list.
+    number: u64,
     segments: [OnceLock<Bytes>; SEGMENTS],
     next: OnceLock<Arc<Block>>,
     held: Arc<Held>,
@@ -61,8 +67,9 @@ struct Held {
 }
 
 impl Block {
-    fn new(held: &Arc<Held>) -> Arc<Self> {
+    fn new(number: u64, held: &Arc<Held>) -> Arc<Self> {
         Arc::new(Self {
+            number,
             segments: [const { OnceLock::new() }; SEGMENTS],
             next: OnceLock::new(),
             held: Arc::clone(held),
@@ -104,6 +111,8 @@ pub struct Fill {
     held: Arc<Held>,
     /// One more than the number of the core whose writer waits for room.
     stalled: AtomicU32,
+    /// Readers in blocks before this one were left behind.
+    first: AtomicU64,
     /// The charge of what arrived, once nothing more does: readers hold it as long as they hold the bytes.
     charge: OnceLock<Charge>,
 }
@@ -112,7 +121,7 @@ impl Fill {
     /// Nothing has arrived yet. Also returns the writer's end.
     pub fn new() -> (Arc<Self>, Writer) {
         let held = Arc::new(Held::default());
-        let block = Block::new(&held);
+        let block = Block::new(0, &held);
         let fill = Arc::new(Self {
             head: OnceLock::new(),
             root: ArcSwapOption::from(Some(Arc::clone(&block))),
@@ -120,6 +129,7 @@ impl Fill {
             waiting: Waiting::default(),
             held,
             stalled: AtomicU32::new(0),
+            first: AtomicU64::new(0),
             charge: OnceLock::new(),
         });
         let writer = Writer {
@@ -129,6 +139,7 @@ impl Fill {
             buffer: BytesMut::new(),
             chunk_bytes: CHUNK_BYTES_FIRST,
             charge: None,
+            ignored: 0,
             written: 0,
             segments: 0,
         };
@@ -156,6 +167,8 @@ pub struct Writer {
     buffer: BytesMut,
     chunk_bytes: usize,
     charge: Option<Charge>,
+    /// Bytes held by readers that were left behind.
+    ignored: u64,
     written: u64,
     segments: usize,
 }
@@ -219,7 +232,7 @@ impl Writer {
 
     fn push(&mut self, segment: Bytes) {
         if self.index == SEGMENTS {
-            let next = Block::new(&self.fill.held);
+            let next = Block::new(self.tail.number + 1, &self.fill.held);
             self.fill.held.bytes.fetch_add(self.tail.bytes(), Ordering::AcqRel);
             // The writer is alone: both are set once.
             let _ = self.tail.next.set(Arc::clone(&next));
@@ -242,7 +255,21 @@ impl Writer {
     /// Bytes that the slowest reader of a detached answer is behind, at least. At a return above the window, call
     /// [`Writer::stall`] and wait to be rung.
     pub fn behind(&self) -> u64 {
-        self.fill.held.bytes.load(Ordering::Acquire)
+        self.fill.held.bytes.load(Ordering::Acquire).saturating_sub(self.ignored)
+    }
+
+    /// Readers that are behind by a block or more get no more, where others wait for what comes next: what they hold
+    /// is bounded by how long their clients may be silent.
+    pub fn leave_behind(&mut self) {
+        if self.fill.waiting.is_anybody() {
+            self.fill.first.store(self.tail.number, Ordering::Release);
+            self.ignored = self.fill.held.bytes.load(Ordering::Acquire);
+        }
+    }
+
+    /// What arrived before the answer was detached is freed by now: its charge goes too.
+    pub fn give_up_charge(&mut self) {
+        self.charge = None;
     }
 
     /// Says that this core's writer waits for readers; look at [`Writer::behind`] once more after it.
@@ -337,6 +364,9 @@ impl Follower {
     pub fn next(&mut self, core: usize) -> Step<Bytes> {
         let fill = Arc::clone(&self.fill);
         let mut place = self.place.take();
+        if place.as_ref().is_some_and(|(block, _)| block.number < fill.first.load(Ordering::Acquire)) {
+            return Step::Ended(Ending::Failed(Reason::SendTimeout));
+        }
         let step = Self::look_at(&fill, core, || {
             let (block, index) = place.take()?;
             let (block, index, found) = advance(block, index);
@@ -405,11 +435,6 @@ impl Drop for Follower {
     fn drop(&mut self) {
         self.object.life.leave();
     }
-}
-
-/// Whether nobody follows an object that is still filling.
-pub fn is_unwanted(object: &Object) -> bool {
-    object.life.state() != State::Complete && object.life.followers() == 0
 }
 
 #[cfg(test)]

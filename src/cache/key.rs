@@ -23,6 +23,8 @@ pub struct KeyRequest<'a> {
     pub head: &'a RequestHead,
     /// `http` or `https`: how the client came.
     pub scheme: &'a str,
+    /// The peer's word about the client is believed, and passed on.
+    pub trusted: bool,
     /// The whole body; empty where there is none.
     pub body: &'a [u8],
     /// A secret of the process: makes digests of credentials worthless elsewhere and hashes unpredictable.
@@ -47,7 +49,12 @@ mod tag {
     pub const BODY_RAW: u8 = 10;
     pub const BODY_JSON: u8 = 11;
     pub const BODY_TYPE: u8 = 12;
+    pub const FORWARDED: u8 = 13;
+    pub const VARIANT: u8 = super::VARIANT_TAG;
 }
+
+/// Tag of the part that tells variants apart; [`write`] never writes it.
+pub const VARIANT_TAG: u8 = 0xFE;
 
 /// Fields by which a caller is known, in the order their lines are hashed. Proxy-Authorization is for the gateway
 /// itself and says nothing about what the origin will answer.
@@ -74,7 +81,13 @@ pub fn write(out: &mut Vec<u8>, policy: &CachePolicy, request: &KeyRequest<'_>) 
     part(out, tag::METHOD, |out| out.extend_from_slice(method));
     part(out, tag::ROUTE, |out| out.extend_from_slice(policy.route.as_bytes()));
     part(out, tag::VERSION, |out| out.extend_from_slice(policy.version.as_bytes()));
-    part(out, tag::BUMPS, |out| out.extend_from_slice(&policy.bumped().to_le_bytes()));
+    part(out, tag::BUMPS, |out| {
+        out.extend_from_slice(&policy.bumped().to_le_bytes());
+        out.extend_from_slice(&policy.ground.to_le_bytes());
+    });
+    if request.trusted {
+        write_forwarded(out, head);
+    }
     if key.scheme {
         part(out, tag::SCHEME, |out| out.extend(request.scheme.bytes().map(|b| b.to_ascii_lowercase())));
     }
@@ -160,7 +173,8 @@ impl std::fmt::Display for KeyHash {
     }
 }
 
-fn write_host(out: &mut Vec<u8>, authority: &[u8], tls: bool) {
+/// Appends a host in the one spelling that keys have: lower case, without final dot and default port.
+pub fn write_host(out: &mut Vec<u8>, authority: &[u8], tls: bool) {
     let (host, port) = h1::target::split_port(authority);
     let host = host.strip_suffix(b".").unwrap_or(host);
     out.extend(host.iter().map(u8::to_ascii_lowercase));
@@ -172,6 +186,32 @@ fn write_host(out: &mut Vec<u8>, authority: &[u8], tls: bool) {
         out.push(b':');
         out.extend_from_slice(port);
     }
+}
+
+/// What a trusted peer says about the request that it passes on, but for the client's address: the upstream gets to see
+/// it and may build redirects and links from it.
+fn write_forwarded(out: &mut Vec<u8>, head: &RequestHead) {
+    const FAMILY: &[u8] = b"x-forwarded-";
+    let is_family = |f: &FieldRef<'_>| f.name.get(..FAMILY.len()).is_some_and(|p| p.eq_ignore_ascii_case(FAMILY));
+    let wanted = |f: &FieldRef<'_>| f.id == FieldId::Forwarded || (is_family(f) && f.id != FieldId::XForwardedFor);
+    if !head.fields().any(|f| wanted(&f)) {
+        return;
+    }
+    part(out, tag::FORWARDED, |out| {
+        for field in head.fields().filter(wanted) {
+            write_text(out, &field.name.to_ascii_lowercase());
+            if field.id != FieldId::Forwarded {
+                write_text(out, field.value);
+                continue;
+            }
+            for pair in field.value.split(|b| matches!(b, b';' | b',')).map(crate::http::syntax::trim) {
+                let is = |name: &[u8]| pair.get(..name.len()).is_some_and(|p| p.eq_ignore_ascii_case(name));
+                if !is(b"for=") && !is(b"by=") {
+                    write_text(out, pair);
+                }
+            }
+        }
+    });
 }
 
 /// Name and lines of a field; no part where the request has none. Lines are not joined: an origin that reads only the
@@ -342,7 +382,10 @@ fn describe_part(tag: u8, value: &[u8]) -> (&'static str, String) {
         tag::BODY_RAW => ("body", short(value)),
         tag::BODY_JSON => ("body-json", short(value)),
         tag::BODY_TYPE => ("body-type", describe_lines(value)),
-        _ => ("unknown", short(value)),
+        tag::FORWARDED => ("forwarded", short(&sha256(&[value]))),
+        // The values of the fields that choose among variants; see `write_variant`.
+        tag::VARIANT => ("variant", short(&sha256(&[value]))),
+        _ => ("unknown", short(&sha256(&[value]))),
     }
 }
 
@@ -421,7 +464,7 @@ mod tests {
 
     fn key_of(policy: &CachePolicy, head: &RequestHead, scheme: &str, body: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        write(&mut out, policy, &KeyRequest { head, scheme, body, salt: &SALT });
+        write(&mut out, policy, &KeyRequest { head, scheme, trusted: false, body, salt: &SALT });
         out
     }
 
@@ -487,6 +530,7 @@ mod tests {
         let bumped = policy();
         bumped.bumps.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         keys.push(key_of(&bumped, &head("GET", b"/", fields), "http", b""));
+        keys.push(key_of(&policy().stands_on("another"), &head("GET", b"/", fields), "http", b""));
         let unique: std::collections::HashSet<_> = keys.iter().collect();
         assert_eq!(unique.len(), keys.len());
     }
@@ -532,7 +576,7 @@ mod tests {
             write(
                 &mut out,
                 &policy(),
-                &KeyRequest { head: &head, scheme: "http", body: b"", salt: &[salt; SALT_BYTES] },
+                &KeyRequest { head: &head, scheme: "http", trusted: false, body: b"", salt: &[salt; SALT_BYTES] },
             );
             out
         };

@@ -182,12 +182,11 @@ impl Ledger {
         if object.birth >= self.sequence() {
             return Standing::Good;
         }
-        let confirmed = object.confirmed().max(object.birth);
         let mut worst = Standing::Good;
         let mut look = |numbers: Numbers| {
             if numbers.hard > object.birth {
                 worst = Standing::Purged;
-            } else if numbers.soft > confirmed {
+            } else if numbers.soft > object.birth {
                 worst = worst.max(Standing::Soft);
             }
         };
@@ -248,12 +247,12 @@ fn class_of(mark: u64) -> usize {
     (mark >> 32) as usize % CLASSES
 }
 
-/// The mark of an identity (first part of a key). Unlike in every process.
+/// The mark of an identity (first part of a key). Unlike in every process but one that has its salt.
 pub fn url_mark(identity: &[u8]) -> u64 {
     seed().hash_one((1u8, identity))
 }
 
-/// The mark of a tag. Unlike in every process.
+/// The mark of a tag. Unlike in every process but one that has its salt.
 pub fn tag_mark(tag: &[u8]) -> u64 {
     seed().hash_one((2u8, tag))
 }
@@ -266,7 +265,19 @@ fn method_mark(url: u64, method: Method) -> u64 {
     seed().hash_one((4u8, url, method))
 }
 
+static SEED: OnceLock<ahash::RandomState> = OnceLock::new();
+
+/// Makes the marks of this process from a salt, where none were made yet. A snapshot brings the salt of its process, and
+/// with it the meaning of the marks that its answers hold.
+pub fn seed_marks(salt: &[u8; 32]) {
+    SEED.get_or_init(|| {
+        let (words, _) = salt.as_chunks::<8>();
+        let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
+        let mut word = || words.next().unwrap_or_default();
+        ahash::RandomState::with_seeds(word(), word(), word(), word())
+    });
+}
+
 fn seed() -> &'static ahash::RandomState {
-    static SEED: OnceLock<ahash::RandomState> = OnceLock::new();
     SEED.get_or_init(ahash::RandomState::new)
 }

@@ -92,11 +92,6 @@ impl Life {
         self.word.fetch_or(SOFT, Ordering::AcqRel);
     }
 
-    /// Confirmed by the upstream: its terms count again.
-    pub fn harden(&self) {
-        self.word.fetch_and(!SOFT, Ordering::AcqRel);
-    }
-
     fn update(&self, change: impl Fn(u32) -> Option<u32>) -> Option<u32> {
         self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, change).ok()
     }
@@ -114,6 +109,11 @@ impl Waiting {
     pub fn announce(&self, core: usize) {
         self.cores.fetch_or(1 << (core % 64), Ordering::SeqCst);
         fence(Ordering::SeqCst);
+    }
+
+    /// Whether somebody waits.
+    pub fn is_anybody(&self) -> bool {
+        self.cores.load(Ordering::SeqCst) != 0
     }
 
     /// The cores to be woken, after something was published. Each announcement is taken once.

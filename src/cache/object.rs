@@ -2,7 +2,7 @@
 //! a note about the key.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 
@@ -25,6 +25,13 @@ pub enum Content {
 }
 
 impl Content {
+    fn let_go(&self) {
+        if let Self::Answer(answer) = self {
+            answer.charge.let_go();
+            answer.body.let_go();
+        }
+    }
+
     /// Bytes charged for it beyond its object.
     pub fn charged_bytes(&self) -> u64 {
         match self {
@@ -49,8 +56,10 @@ pub struct Object {
     pub life: Life,
     /// Uses since it was looked at for eviction, see `table`.
     pub uses: AtomicU8,
-    /// Number of the last purge when the request that confirmed it was sent; 0 = never confirmed.
-    confirmed: AtomicU64,
+    /// Its filling goes on although nobody reads it.
+    goes_on: AtomicBool,
+    /// When it may be refreshed again.
+    rests_until_ms: AtomicU64,
     content: ArcSwapOption<Content>,
     fill: ArcSwapOption<Fill>,
     charge: Charge,
@@ -95,11 +104,38 @@ impl Object {
             url,
             life,
             uses: AtomicU8::new(0),
-            confirmed: AtomicU64::new(0),
+            goes_on: AtomicBool::new(false),
+            rests_until_ms: AtomicU64::new(0),
             content: ArcSwapOption::empty(),
             fill: ArcSwapOption::empty(),
             charge,
         }
+    }
+
+    /// It is evicted: what it is charged for goes as soon as nobody holds it.
+    pub fn let_go(&self) {
+        self.charge.let_go();
+        self.content.load().iter().for_each(|content| content.let_go());
+    }
+
+    /// No refresh begins before this moment (coarse monotonic clock, milliseconds).
+    pub fn rests_until_ms(&self) -> u64 {
+        self.rests_until_ms.load(Ordering::Relaxed)
+    }
+
+    /// A refresh has begun: the next one may not begin before this moment.
+    pub fn rest_until(&self, moment_ms: u64) {
+        self.rests_until_ms.store(moment_ms, Ordering::Relaxed);
+    }
+
+    /// Whether its filling goes on although nobody reads it.
+    pub fn goes_on(&self) -> bool {
+        self.goes_on.load(Ordering::Relaxed)
+    }
+
+    /// Lets its filling go on: who asked has what it needed, and the answer is worth storing.
+    pub fn go_on(&self) {
+        self.goes_on.store(true, Ordering::Relaxed);
     }
 
     /// What it holds, where it is complete and alive.
@@ -123,31 +159,12 @@ impl Object {
         settled
     }
 
-    /// Another content for a complete object (a confirmed answer).
-    pub fn exchange(&self, content: Content) {
-        self.content.store(Some(Arc::new(content)));
-        if self.life.state() == super::life::State::Dead {
-            self.content.store(None);
-        }
-    }
-
     /// Dies: what it holds is freed as soon as nobody reads it. `true` = it was alive.
     pub fn kill(&self) -> bool {
         let killed = self.life.kill();
         self.content.store(None);
         self.fill.store(None);
         killed
-    }
-
-    /// Number of the last purge that a confirmation by the upstream answers.
-    pub fn confirmed(&self) -> u64 {
-        self.confirmed.load(Ordering::Acquire)
-    }
-
-    /// Confirmed by the upstream, which was asked after purge number `asked`: its terms count again.
-    pub fn confirm(&self, asked: u64) {
-        self.confirmed.fetch_max(asked, Ordering::AcqRel);
-        self.life.harden();
     }
 
     /// Bytes charged for it and for its content.

@@ -13,6 +13,9 @@ pub struct CachePolicy {
     pub route: Arc<str>,
     /// Part of every key, from the configuration; may be empty.
     pub version: Arc<str>,
+    /// Part of every key: what tells these rules and this upstream from others of the same route's name, see
+    /// [`CachePolicy::stands_on`].
+    pub ground: u64,
     /// Part of every key too: raised by the admin API, kept over reloads.
     pub bumps: Arc<AtomicU64>,
     pub counters: Arc<RouteCounters>,
@@ -142,6 +145,7 @@ impl CachePolicy {
         Self {
             route,
             version: "".into(),
+            ground: 0,
             bumps,
             counters,
             key: KeyPolicy::default(),
@@ -166,6 +170,16 @@ impl CachePolicy {
             refresh_ahead_percent: 0,
             strip_tags: false,
         }
+    }
+
+    /// Ties the keys to what makes them and to where answers come from: after a change of either in the configuration,
+    /// what was stored before is not found any more. The same in every process, for the snapshot.
+    #[must_use]
+    pub fn stands_on(mut self, source: &str) -> Self {
+        let text = format!("{:?} {source}", self.key);
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        self.ground = digest.as_ref().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        self
     }
 
     /// How often the version was bumped.

@@ -226,7 +226,10 @@ fn terms_say_when_stale_is_forbidden_and_for_how_long_it_is_not() {
     assert_eq!(of("max-age=60, stale-while-revalidate=5, stale-if-error=0"), (false, false, 5_000, 0));
     assert_eq!(of("max-age=60, must-revalidate, stale-while-revalidate=5"), (false, true, 0, 0));
     assert_eq!(of("max-age=60, proxy-revalidate"), (false, true, 0, 0));
-    assert_eq!(of("s-maxage=60, stale-if-error=5"), (false, true, 0, 0));
+    assert_eq!(of("s-maxage=60"), (false, true, 0, 0));
+    // What the origin permits by name, s-maxage does not forbid; the operator's defaults it does.
+    assert_eq!(of("s-maxage=60, stale-if-error=5"), (false, false, 0, 5_000));
+    assert_eq!(of("s-maxage=60, must-revalidate, stale-if-error=5"), (false, true, 0, 0));
     assert_eq!(of("max-age=60, no-cache"), (true, false, 0, 0));
     assert_eq!(of("max-age=60, no-cache=\"x-a\""), (false, false, 1_000, 2_000));
 }

@@ -172,10 +172,17 @@ fn with_freshness(
         None => return Err(NotStored::NoFreshness),
     };
     let no_cache = directives.no_cache == Reach::Whole;
-    let must_revalidate = directives.must_revalidate || directives.proxy_revalidate || directives.s_maxage.is_some();
+    // s-maxage forbids stale answers (RFC 9111 §5.2.2.10), unless the same response permits them by name (RFC 5861).
+    let permits_stale = directives.stale_while_revalidate.max(directives.stale_if_error) > Some(0);
+    let implied = directives.s_maxage.is_some() && !permits_stale;
+    let must_revalidate = directives.must_revalidate || directives.proxy_revalidate || implied;
     let never_stale = must_revalidate || no_cache;
-    let stale_ms = |said: Option<u64>, default_ms: u64| {
-        if never_stale { 0 } else { said.map_or(default_ms, |seconds| seconds.saturating_mul(1_000)) }
+    let stale_ms = |said: Option<u64>, default_ms: u64| match said {
+        _ if never_stale => 0,
+        Some(seconds) => seconds.saturating_mul(1_000),
+        // The operator's defaults are for answers that say nothing about it.
+        None if directives.s_maxage.is_some() => 0,
+        None => default_ms,
     };
     let terms = Terms {
         response_ms: exchange.response_ms,
@@ -187,7 +194,7 @@ fn with_freshness(
         stale_if_error_ms: stale_ms(directives.stale_if_error, policy.stale_if_error_ms),
     };
     let is_fresh = !no_cache && terms.fresh_for_ms(exchange.response_ms) > 0;
-    let may_be_stale = directives.stale_while_revalidate.max(directives.stale_if_error) > Some(0) && !never_stale;
+    let may_be_stale = permits_stale && !never_stale;
     let has_validator = response.fields.iter().any(|f| matches!(f.id, FieldId::Etag | FieldId::LastModified));
     if is_fresh || may_be_stale || has_validator { Ok(terms) } else { Err(NotStored::NoFreshness) }
 }

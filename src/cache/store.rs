@@ -12,17 +12,15 @@ use crossbeam_queue::ArrayQueue;
 use super::account::{Account, Charge};
 use super::eviction::{Entry, Eviction};
 use super::key::KeyHash;
-use super::ledger::Ledger;
+use super::ledger::{self, Ledger};
 pub use super::ledger::{Purge, Standing};
 use super::life::State;
 use super::object::{Content, Object};
 use super::table::{PARTS, Table};
 use super::use_count::UseCount;
 
-/// Room that is freed at most for a charge, in multiples of what is missing.
-const FREED_FACTOR: u64 = 4;
-/// Objects that are evicted for any charge before it is given up: removed shells are freed a few at a time.
-const EVICTED_MIN: usize = 64;
+/// Times that eviction may meet nothing but dead objects for one charge.
+const VAIN_MAX: usize = 64;
 /// The queues are turned where one object in so many is dead.
 const DEAD_SHARE: usize = 16;
 
@@ -97,13 +95,14 @@ impl Cache {
     /// An empty cache of `capacity` bytes. `salt` keys the hashes of keys. Takes about 200 KiB and 1.6 % of the
     /// capacity besides.
     pub fn new(capacity: u64, salt: [u8; 32]) -> Arc<Self> {
+        ledger::seed_marks(&salt);
         let sweep = ArrayQueue::new(1);
         // There is room: it is new.
         let _ = sweep.push(Sweep { part: PARTS, ..Sweep::default() });
         Arc::new(Self {
             salt,
             account: Account::new(capacity),
-            table: Table::new(),
+            table: Table::new(capacity),
             eviction: Eviction::new(capacity),
             ledger: Ledger::new(),
             use_count: UseCount::new(),
@@ -132,12 +131,17 @@ impl Cache {
         if bytes > self.account.capacity() {
             return None;
         }
-        let missing = (self.account.used() + bytes).saturating_sub(self.account.capacity());
-        let (mut freed, mut evicted) = (0, 0);
-        while freed <= missing.saturating_mul(FREED_FACTOR) || evicted < EVICTED_MIN {
-            let Some(weight) = self.evict() else { break };
-            freed += weight;
-            evicted += 1;
+        // As much as is missing and no more: what was evicted may be held for a moment by fronts and readers, and must
+        // not take everything else with it.
+        let missing = self.account.missing(bytes);
+        let (mut evicted, mut vain) = (0, 0);
+        while evicted < missing {
+            match self.evict() {
+                Some(weight) => evicted += weight,
+                // It met dead objects only.
+                None if vain < VAIN_MAX && !self.eviction.is_empty() => vain += 1,
+                None => break,
+            }
             if let Some(charge) = self.account.charge(bytes) {
                 return Some(charge);
             }
@@ -149,6 +153,7 @@ impl Cache {
     /// Evicts one object and returns its bytes.
     fn evict(&self) -> Option<u64> {
         let Entry { hash, object, weight } = self.eviction.evict()?;
+        object.let_go();
         self.table.remove(hash, &object);
         if object.kill() {
             self.evicted.fetch_add(1, Relaxed);
@@ -263,16 +268,6 @@ impl Cache {
         self.ledger.standing(object, tags, None)
     }
 
-    /// The upstream confirmed an object, asked when [`Cache::sequence`] was `asked`: soft purges up to there are done
-    /// with.
-    pub fn confirm(&self, object: &Object, asked: u64) {
-        object.confirm(asked);
-        // A soft purge since then softened it a moment before it was hardened, or has not been seen by anybody.
-        if self.standing_under(object, None) == Standing::Soft {
-            object.life.soften();
-        }
-    }
-
     /// Purges. When this returns its number, no core finds what it concerns any more (`soft`: finds it stale).
     pub fn purge(&self, purge: &Purge<'_>, soft: bool) -> u64 {
         let number = self.ledger.enter(purge, soft);
@@ -370,136 +365,4 @@ impl Cache {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::ledger::url_mark;
-    use super::super::object::Origin;
-    use super::*;
-    use crate::http::Method;
-
-    fn hash(n: u64) -> KeyHash {
-        let mix = |x: u64| {
-            let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            u128::from(x ^ (x >> 31))
-        };
-        let step = n.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        KeyHash(mix(step) << 64 | mix(!step))
-    }
-
-    fn key(n: u64) -> Vec<u8> {
-        let name = format!("/{n}");
-        [&[1][..], &(name.len() as u32).to_le_bytes(), name.as_bytes()].concat()
-    }
-
-    fn object(cache: &Cache, n: u64, bytes: u64) -> Arc<Object> {
-        let origin = Origin {
-            key: key(n).into(),
-            method: Method::Get,
-            birth: cache.sequence(),
-            url: url_mark(format!("/{n}").as_bytes()),
-        };
-        Object::complete(origin, Content::HitForMiss { until_ms: 0 }, cache.charge(bytes).expect("room"))
-    }
-
-    fn store(cache: &Cache, n: u64, bytes: u64) -> Arc<Object> {
-        let object = object(cache, n, bytes);
-        cache.place(hash(n), &object).expect("nobody stands there");
-        cache.admit(hash(n), &object);
-        object
-    }
-
-    fn is_found(cache: &Cache, n: u64) -> bool {
-        cache.find(hash(n), &key(n)).is_some()
-    }
-
-    #[test]
-    fn what_is_placed_is_found_under_its_own_key_only() {
-        let cache = Cache::new(1 << 20, [0; 32]);
-        let first = store(&cache, 1, 1_000);
-        assert!(is_found(&cache, 1) && !is_found(&cache, 2));
-        assert!(cache.find(hash(1), &key(2)).is_none(), "another key of the same hash");
-        let second = object(&cache, 1, 1_000);
-        assert!(Arc::ptr_eq(&cache.place(hash(1), &second).expect_err("occupied"), &first));
-        cache.replace(hash(1), &second);
-        assert_eq!(first.life.state(), State::Dead);
-        assert!(!cache.remove(hash(1), &first) && cache.remove(hash(1), &second));
-        assert!(!is_found(&cache, 1));
-    }
-
-    #[test]
-    fn room_is_made_and_never_more_than_there_is() {
-        let cache = Cache::new(100_000, [0; 32]);
-        for n in 0..1_000 {
-            drop(store(&cache, n, 1_000));
-        }
-        let figures = cache.figures();
-        assert!(figures.bytes <= 100_000 && figures.evicted >= 900, "{figures:?}");
-        assert!(cache.charge(100_001).is_none());
-        assert!(cache.charge(50_000).is_some());
-    }
-
-    #[test]
-    fn every_kind_of_purge_concerns_what_was_born_before_it() {
-        let url = b"/7".as_slice();
-        let kinds = [
-            Purge::Key(hash(7)),
-            Purge::Url(url),
-            Purge::UrlMethod(url, Method::Get),
-            Purge::Prefix(url),
-            Purge::Prefix(b"/"),
-            Purge::All,
-        ];
-        for purge in kinds {
-            let cache = Cache::new(1 << 20, [0; 32]);
-            let late = object(&cache, 7, 1_000);
-            let soft = store(&cache, 7, 1_000);
-            assert_eq!(cache.purge(&purge, true), 1);
-            assert!(is_found(&cache, 7) && soft.life.is_soft(), "{purge:?}");
-            cache.confirm(&soft, 1);
-            assert!(is_found(&cache, 7) && !soft.life.is_soft(), "{purge:?}");
-            assert_eq!(cache.purge(&purge, false), 2);
-            assert!(!is_found(&cache, 7), "{purge:?}");
-            assert_eq!(soft.life.state(), State::Dead);
-            cache.place(hash(7), &late).expect("nobody alive");
-            assert!(!is_found(&cache, 7), "{purge:?}: its request was sent before");
-            store(&cache, 7, 1_000);
-            assert!(is_found(&cache, 7), "{purge:?}: its request was sent after");
-        }
-    }
-
-    #[test]
-    fn other_purges_do_not_concern_it() {
-        let cache = Cache::new(1 << 20, [0; 32]);
-        store(&cache, 7, 1_000);
-        for purge in [
-            Purge::Key(hash(8)),
-            Purge::Url(b"/"),
-            Purge::UrlMethod(b"/7", Method::Post),
-            Purge::Prefix(b"/70"),
-            Purge::Tag(b"/7"),
-        ] {
-            cache.purge(&purge, false);
-            assert!(is_found(&cache, 7), "{purge:?}");
-        }
-    }
-
-    #[test]
-    fn a_sweep_kills_what_is_purged_and_takes_the_dead_out() {
-        let cache = Cache::new(1 << 24, [0; 32]);
-        for n in 0..1_000 {
-            store(&cache, n, 1_000);
-        }
-        cache.purge(&Purge::Prefix(b"/1"), false);
-        let mut all = Swept::default();
-        while !all.is_done {
-            let step = cache.sweep(100);
-            all.purged += step.purged;
-            all.dropped += step.dropped;
-            all.is_done = step.is_done;
-        }
-        assert_eq!((all.purged, all.dropped), (111, 111));
-        let figures = cache.figures();
-        assert_eq!((figures.objects, cache.eviction.len()), (889, 889));
-        assert!(figures.bytes <= 900_000, "{figures:?}");
-    }
-}
+mod tests;

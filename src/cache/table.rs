@@ -14,8 +14,12 @@ use super::object::Object;
 
 /// Parts of the index: each grows by itself, and a sweep goes from one to the next.
 pub const PARTS: usize = 64;
-/// Removed nodes that a thread gathers before it frees them.
-const REMOVED_MAX: usize = 16;
+/// Removed nodes that a thread gathers before it frees them: each time costs a system call that stops the other cores,
+/// while they wait they hold room that a small cache has not.
+const REMOVED_MIN: u64 = 4;
+const REMOVED_MAX: u64 = 32;
+/// Bytes of capacity per removed node.
+const BYTES_PER_REMOVED: u64 = 128 * 1024;
 
 type Map = papaya::HashMap<KeyHash, Arc<Object>, BuildHasherDefault<Uniform>>;
 
@@ -26,9 +30,10 @@ pub struct Table {
 }
 
 impl Table {
-    /// An empty table.
-    pub fn new() -> Self {
-        let collector = Arc::new(seize::Collector::new().batch_size(REMOVED_MAX));
+    /// An empty table for a cache of `capacity` bytes.
+    pub fn new(capacity: u64) -> Self {
+        let removed = (capacity / BYTES_PER_REMOVED).clamp(REMOVED_MIN, REMOVED_MAX);
+        let collector = Arc::new(seize::Collector::new().batch_size(removed as usize));
         let part = |_| {
             let map = papaya::HashMap::<KeyHash, Arc<Object>>::builder().hasher(BuildHasherDefault::default());
             map.shared_collector(Arc::clone(&collector)).build()
@@ -94,12 +99,6 @@ impl Table {
 
     fn part(&self, hash: KeyHash) -> &Map {
         &self.parts[(hash.0 >> 122) as usize % PARTS]
-    }
-}
-
-impl Default for Table {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

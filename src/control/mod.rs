@@ -11,5 +11,7 @@ pub mod fingerprint;
 pub mod limits;
 pub mod listeners;
 pub mod reload;
+pub mod snapshot;
 pub mod source;
 pub mod supervise;
+pub mod warm_restart;

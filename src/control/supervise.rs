@@ -19,6 +19,7 @@ use super::fingerprint::Fingerprints;
 use super::listeners::Bound;
 use super::reload::{Read, Reader, Work};
 use super::source::Source;
+use super::warm_restart::WarmRestart;
 use crate::base::clock;
 use crate::log::{CoreLog, Level, LogWriter, event};
 use crate::order::{Order, Outbox};
@@ -34,6 +35,7 @@ pub struct Control {
     pub log: Rc<LogWriter>,
     pub admin_state: Arc<AdminState>,
     pub admin_listener: Option<std::net::TcpListener>,
+    pub warm: WarmRestart,
     /// Says that a worker has ended: its core and why.
     pub ended: mpsc::Receiver<(usize, Result<(), String>)>,
     /// Notified by `demo`: stops as a signal would.
@@ -116,6 +118,9 @@ pub async fn supervise(mut control: Control, mut signals: Signals) -> Result<(),
                 if tick.is_multiple_of(SWEEP_TICKS) {
                     control.admin_state.cache.sweep_soon();
                 }
+                if let Some(why) = control.warm.tick().await {
+                    control.say(Level::Warn, &why);
+                }
                 if tick.is_multiple_of(RESOLVE_TICKS) && !control.loaded.names.is_empty() {
                     reader.ask(Work::Names);
                 }
@@ -124,6 +129,11 @@ pub async fn supervise(mut control: Control, mut signals: Signals) -> Result<(),
         }
     }
     let outcome = control.drain(&mut signals).await;
+    if outcome.is_ok()
+        && let Some(why) = control.warm.finish().await
+    {
+        control.say(Level::Warn, &why);
+    }
     // Nobody listens any more where admin is off.
     let _ = shutdown.send(true);
     if let Some(admin) = admin {

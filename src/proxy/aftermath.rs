@@ -11,7 +11,7 @@ use crate::cache::key::{self};
 use crate::cache::object::Content;
 use crate::cache::store::Purge;
 use crate::cache::{freshen, invalidation, storable};
-use crate::h1;
+use crate::h1::{self, BodyLength};
 use crate::http::Method;
 use crate::stats::Pass;
 
@@ -34,10 +34,10 @@ pub fn conclude(
         invalidate(core, service, client, answered);
     }
     if passed == Some(Pass::HeadMiss.name()) {
-        compare_head(core, route, client, answered);
+        compare_head(core, route, client, exchange, answered);
     }
-    if passed == Some(Pass::HitForMiss.name()) {
-        unmark(core, route, client, answered);
+    if let Some(key) = &exchange.marked {
+        unmark(core, route, client, key, answered);
     }
 }
 
@@ -62,12 +62,12 @@ fn invalidate(core: &Core, service: &CoreService, client: &Client<'_>, answered:
 }
 
 /// HEAD tells whether the stored answer to GET still is what GET would bring.
-fn compare_head(core: &Core, route: &Route, client: &Client<'_>, answered: &Answered<'_>) {
+fn compare_head(core: &Core, route: &Route, client: &Client<'_>, exchange: &Exchange<'_>, answered: &Answered<'_>) {
     let Some(policy) = &route.cache else { return };
     if answered.head.status != 200 {
         return;
     }
-    let mut looking = Looking::begin(core, client, policy, RequestControl::default(), clock::unix_ms(), &[]);
+    let mut looking = Looking::begin(core, client, exchange.trusted, policy, RequestControl::default(), &[]);
     if let Seen::Answer(kept) = looking.look(core, client.head)
         && let Content::Answer(stored) = &*kept.content
         && !freshen::head_agrees(&stored.head, stored.body.length(), &answered.head)
@@ -78,25 +78,23 @@ fn compare_head(core: &Core, route: &Route, client: &Client<'_>, answered: &Answ
 }
 
 /// An answer that could be stored ends the time in which requests go side by side.
-fn unmark(core: &Core, route: &Route, client: &Client<'_>, answered: &Answered<'_>) {
+fn unmark(core: &Core, route: &Route, client: &Client<'_>, key: &[u8], answered: &Answered<'_>) {
     let Some(policy) = &route.cache else { return };
-    let now_ms = clock::unix_ms();
-    let exchange = storable::Exchange {
-        request: client.head,
-        response: &answered.head,
-        request_ms: now_ms,
-        response_ms: now_ms,
-        random: 0,
+    let (request, response, now_ms) = (client.head, &answered.head, clock::unix_ms());
+    let exchange = storable::Exchange { request, response, request_ms: now_ms, response_ms: now_ms, random: 0 };
+    let fits = match answered.framing.body {
+        BodyLength::Length(length) => length <= policy.object_bytes_max,
+        BodyLength::None | BodyLength::Chunked => true,
+        BodyLength::UntilClose => false,
     };
-    let too_large = matches!(answered.framing.body, h1::BodyLength::Length(length) if length > policy.object_bytes_max);
-    let unbounded_by_length = answered.framing.body == h1::BodyLength::UntilClose;
-    if too_large || unbounded_by_length || storable::terms(&exchange, policy).is_err() {
+    if !fits || storable::terms(&exchange, policy).is_err() {
         return;
     }
-    let body = client.body.as_ref().map(|b| &*b.read).unwrap_or_default();
-    let mut looking = Looking::begin(core, client, policy, RequestControl::default(), now_ms, body);
-    if matches!(looking.look(core, client.head), Seen::HitForMiss) {
-        looking.forget(core);
+    let hash = key::hash(core.cache.salt(), key, &[]);
+    if let Some(mark) = core.cache.find(hash, key)
+        && matches!(mark.content().as_deref(), Some(Content::HitForMiss { .. }))
+    {
+        core.front.forget(key);
+        core.cache.remove(hash, &mark);
     }
-    looking.end(core);
 }

@@ -44,6 +44,8 @@ pub struct Question<'a> {
     pub upgrade: bool,
     /// For an answer that is to be stored: field lines that are sent in place of the client's own conditions and range.
     pub validators: Option<&'a [u8]>,
+    /// The client's host as the upstream is told.
+    pub client_host: &'a [u8],
 }
 
 /// On whose behalf.
@@ -171,6 +173,7 @@ impl<'a> Ask<'a> {
             forward_expect,
             upgrade: question.upgrade,
             validators: question.validators,
+            client_host: question.client_host,
         };
         headers::write_request(out, &parts);
     }

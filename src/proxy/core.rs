@@ -125,6 +125,11 @@ impl Core {
         Rc::clone(&self.service.borrow())
     }
 
+    /// Whether new exchanges use this service.
+    pub fn is_current(&self, service: &CoreService) -> bool {
+        std::ptr::eq(&raw const **self.service.borrow(), service)
+    }
+
     /// New exchanges use `service` from now on; running ones finish on theirs.
     pub fn adopt(&self, service: Arc<Service>) {
         let adopted = Rc::new(CoreService::new(service, &self.pools));

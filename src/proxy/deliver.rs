@@ -224,6 +224,7 @@ fn begin(
         upgrade: answered.head.status == 101,
         date: core.date(),
         cache: exchange.cache.as_ref(),
+        strip_tags: answered.route.cache.as_ref().is_some_and(|policy| policy.strip_tags),
     };
     headers::write_response(&mut out, &parts);
     exchange.status = answered.head.status;

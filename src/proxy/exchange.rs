@@ -152,6 +152,8 @@ pub struct Exchange<'s> {
     pub upstream: Option<&'s str>,
     /// What the cache did, where the route has one.
     pub cache: Option<CacheNote>,
+    /// The key under which a mark let this request pass.
+    pub marked: Option<Box<[u8]>>,
     pub endpoint: Option<SocketAddr>,
 }
 
@@ -178,6 +180,7 @@ impl Exchange<'_> {
             route: None,
             upstream: None,
             cache: None,
+            marked: None,
             endpoint: None,
         }
     }

@@ -71,6 +71,7 @@ fn question<'q>(client: &'q Client<'_>, exchange: &'q Exchange<'_>, body: &'q [u
         expect_continue: client.framing.expect_continue,
         upgrade: client.framing.upgrade,
         validators: None,
+        client_host: h1::authority(client.head),
     }
 }
 

@@ -17,13 +17,14 @@ use super::transfer::{Source, TransferError, breathe};
 use crate::base::clock;
 use crate::bounds;
 use crate::cache::answer::AnswerHead;
+use crate::cache::directives::RequestControl;
 use crate::cache::event_stream::{StreamEnd, StreamVerdict};
 use crate::cache::fill::{Ending, Writer};
 use crate::cache::front::Kept;
 use crate::cache::life::State;
 use crate::cache::object::Content;
 use crate::cache::policy::{CachePolicy, Unwanted};
-use crate::cache::{conditional, judge, storable};
+use crate::cache::{conditional, judge, key, storable};
 use crate::h1::{self, BodyDecoder, BodyLength, ResponseFraming};
 use crate::http::{FieldId, RequestHead, ResponseHead};
 use crate::net::{ReadError, Timer, Until, Wait, task};
@@ -37,8 +38,16 @@ pub struct Handed {
     pub framing: ResponseFraming,
 }
 
-/// Where a flight leaves such a response.
-pub type Handoff = Rc<RefCell<Option<Handed>>>;
+/// What a flight leaves for the one who led, and for nobody else.
+#[derive(Default)]
+pub struct Left {
+    pub handed: Option<Handed>,
+    /// Field lines that are not stored.
+    pub private: Vec<u8>,
+}
+
+/// Where it leaves it.
+pub type Handoff = Rc<RefCell<Left>>;
 
 /// Everything a flight needs, all its own.
 pub struct Flight {
@@ -55,6 +64,8 @@ pub struct Flight {
     pub handoff: Handoff,
     /// Nobody waits for it and it goes on all the same.
     pub background: bool,
+    /// What the request of the one who led demands.
+    pub control: RequestControl,
     /// The key was asked for often enough to be stored.
     pub wanted: bool,
 }
@@ -85,6 +96,13 @@ pub fn take_off(flight: Flight) {
     task::spawn(fly(flight), on_panic);
 }
 
+/// However it ends, by a panic too: its object does not stay filling in the table.
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.landing.leave(&self.core);
+    }
+}
+
 async fn fly(mut flight: Flight) {
     let core = Rc::clone(&flight.core);
     let _active = core.stats.hold(Gauge::FlightsActive);
@@ -100,11 +118,13 @@ impl Flight {
         let timer = self.core.deadlines.timer();
         let object = Arc::clone(&self.landing.object);
         let may_stop = !self.background && self.policy.unwanted == Unwanted::Stop;
-        let background = self.background;
+        let core = Rc::clone(&self.core);
         let is_unwanted = move || match object.life.state() {
-            State::Filling => may_stop && object.life.abandon(),
+            // A drain waits for clients, not for the cache.
+            State::Filling if core.draining.get() => object.life.abandon(),
+            State::Filling => may_stop && !object.goes_on() && object.life.abandon(),
             State::Complete => false,
-            State::Dead => !background && object.life.followers() == 0,
+            State::Dead => object.life.followers() == 0,
         };
         let until = Until::Unwanted(&is_unwanted);
         let request_ms = clock::unix_ms();
@@ -113,22 +133,25 @@ impl Flight {
             Err(Reason::ClientGone) => return self.not_stored(NotStored::Unwanted, Ending::Failed(Reason::ClientGone)),
             Err(reason) => return self.not_stored(NotStored::UpstreamFailed, Ending::Failed(reason)),
         };
+        // Sent: a stream may last for hours.
+        self.request.body = Vec::new();
         let times = (request_ms, clock::unix_ms());
-        if let Some(stale) = self.stale.clone() {
-            if head.status == 304 {
-                return self.confirm(&stale, connection, head, times);
-            }
-            if head.status >= 500 && stands_in(&stale, times.1) {
-                return Ending::Failed(Reason::UpstreamStatus);
-            }
-        }
         let framing = match h1::response_framing(&head, false) {
             Ok(framing) => framing,
             Err(_) => return self.not_stored(NotStored::UpstreamFailed, Ending::Failed(Reason::UpstreamBadResponse)),
         };
+        if let Some(stale) = self.stale.clone() {
+            if head.status == 304 {
+                return self.confirm(&stale, (connection, framing), head, times);
+            }
+            if head.status >= 500 && stands_in(&stale, &self.control, times.1) {
+                return Ending::Failed(Reason::UpstreamStatus);
+            }
+        }
         match self.agree(&head, framing, times) {
             Err(reason) => self.release(connection, head, framing, reason),
-            Ok(answer) => {
+            Ok((answer, private)) => {
+                self.handoff.borrow_mut().private = private;
                 self.core.give_response_head(head);
                 self.arrive(connection, framing, Arc::new(answer), writer, (&timer, until)).await
             }
@@ -142,6 +165,8 @@ impl Flight {
             conditional::write_validators(&mut validators, &answer.head.fields);
         }
         let Request { head, body, framing, peer, trusted, id } = &self.request;
+        let mut host = Vec::new();
+        key::write_host(&mut host, h1::authority(head), peer.tls);
         let question = Question {
             head,
             peer,
@@ -152,6 +177,7 @@ impl Flight {
             expect_continue: false,
             upgrade: false,
             validators: Some(&validators),
+            client_host: &host,
         };
         let behalf = Behalf { timer, until, interim: None };
         let mut endpoint = None;
@@ -164,7 +190,7 @@ impl Flight {
         head: &ResponseHead,
         framing: ResponseFraming,
         (request_ms, response_ms): (u64, u64),
-    ) -> Result<AnswerHead, NotStored> {
+    ) -> Result<(AnswerHead, Vec<u8>), NotStored> {
         let random = self.core.random.next_u64();
         let exchange =
             storable::Exchange { request: &self.request.head, response: head, request_ms, response_ms, random };
@@ -189,9 +215,12 @@ impl Flight {
         framing: ResponseFraming,
         reason: NotStored,
     ) -> Ending {
-        let status = head.status;
-        self.landing.mark(&self.core, mark_ms(&self.policy, status));
-        self.handoff.borrow_mut().replace(Handed { connection, head, framing });
+        // An error is no reason to give up what is stored: it may bridge the next ones.
+        match self.stale.as_ref().is_some_and(|stale| outlives(stale, head.status)) {
+            true => self.landing.withdraw(&self.core),
+            false => self.landing.mark(&self.core, mark_ms(&self.policy, head.status)),
+        }
+        self.handoff.borrow_mut().handed = Some(Handed { connection, head, framing });
         self.not_stored(reason, Ending::Released(reason))
     }
 
@@ -201,14 +230,20 @@ impl Flight {
     }
 
     /// The upstream says that what is stored still holds (RFC 9111 §4.3.4).
-    fn confirm(&mut self, stale: &Rc<Kept>, connection: Connection, head: ResponseHead, times: (u64, u64)) -> Ending {
-        give_back(&self.core, connection);
-        let confirmed = self.landing.confirm(&self.core, &self.policy, &self.request.head, stale, &head, times);
-        self.core.give_response_head(head);
-        match confirmed {
-            Ok(()) => Ending::Confirmed,
-            Err(reason) => self.not_stored(reason, Ending::Failed(Reason::UpstreamBadResponse)),
+    fn confirm(
+        &mut self,
+        stale: &Rc<Kept>,
+        (connection, framing): (Connection, ResponseFraming),
+        head: ResponseHead,
+        times: (u64, u64),
+    ) -> Ending {
+        if framing.keep_alive {
+            give_back(&self.core, connection);
         }
+        let request = &self.request.head;
+        let (ending, reason) = self.landing.confirm(&self.core, &self.policy, request, stale, &head, times);
+        self.core.give_response_head(head);
+        reason.into_iter().fold(ending, |ending, reason| self.not_stored(reason, ending))
     }
 
     /// The body arrives.
@@ -285,8 +320,15 @@ impl Flight {
     ) -> Result<Arrived, TransferError> {
         let mut end =
             head.fields.find(FieldId::ContentType).filter(|t| is_event_stream(t)).map(|_| StreamEnd::default());
-        let (mut not_stored, mut burst) = (None, 0);
+        let (mut not_stored, mut burst, mut looked_ms) = (None, 0, clock::now_ms());
         loop {
+            // Bytes that keep coming never let a wait end by looking.
+            if clock::now_ms() >= looked_ms + bounds::CLIENT_CHECK_MS {
+                looked_ms = clock::now_ms();
+                if matches!(until, Until::Unwanted(is_unwanted) if is_unwanted()) {
+                    return Err(TransferError::Source(ReadError::WatchedGone));
+                }
+            }
             let piece = source.next(None, &self.core.buffers).await?;
             let payload = source.payload(&piece);
             if let Some(end) = &mut end {
@@ -331,8 +373,34 @@ impl Flight {
         Some(reason)
     }
 
-    /// Waits until the slowest reader of an answer that is not stored has come along.
-    async fn wait_for_readers(&self, writer: &Writer, timer: &Timer, until: Until<'_>) -> Result<(), TransferError> {
+    /// Waits until the slowest reader of an answer that is not stored has come along. Where it is so slow that others
+    /// wait for its sake, it is left behind.
+    async fn wait_for_readers(
+        &self,
+        writer: &mut Writer,
+        timer: &Timer,
+        until: Until<'_>,
+    ) -> Result<(), TransferError> {
+        loop {
+            let deadline_ms = clock::now_ms() + LEFT_BEHIND_MS;
+            match self.readers_come_along(writer, timer, until, deadline_ms).await {
+                Ok(()) => {
+                    writer.give_up_charge();
+                    return Ok(());
+                }
+                Err(ReadError::Expired) if !timer.is_over() => writer.leave_behind(),
+                Err(error) => return Err(TransferError::Source(error)),
+            }
+        }
+    }
+
+    async fn readers_come_along(
+        &self,
+        writer: &Writer,
+        timer: &Timer,
+        until: Until<'_>,
+        deadline_ms: u64,
+    ) -> Result<(), ReadError> {
         let place = self.core.wakes.place(self.landing.object.number);
         let room = std::future::poll_fn(|context| {
             if writer.behind() <= bounds::UNSTORED_WINDOW_BYTES {
@@ -346,20 +414,27 @@ impl Flight {
                 false => std::task::Poll::Pending,
             }
         });
-        Wait { timer, deadline_ms: u64::MAX, until }.bound(room).await.map_err(TransferError::Source)
+        Wait { timer, deadline_ms, until }.bound(room).await
     }
 }
 
-/// Whether a stale answer stands in for an upstream that fails (RFC 5861 §4), by what it says itself: who waits asks
+/// Whether a stale answer stands in for an upstream that fails (RFC 5861 §4), for the one who led: who else waits asks
 /// again on its own terms.
-fn stands_in(stale: &Kept, now_ms: u64) -> bool {
+fn stands_in(stale: &Kept, control: &RequestControl, now_ms: u64) -> bool {
     match &*stale.content {
         Content::Answer(answer) => {
-            let anything = crate::cache::directives::RequestControl::default();
-            judge::stale_on_error(&answer.head.terms, stale.object.life.is_soft(), &anything, now_ms)
+            judge::stale_on_error(&answer.head.terms, stale.object.life.is_soft(), control, now_ms)
         }
         _ => false,
     }
+}
+
+/// Whether what is stored stays although the upstream answered with something that cannot be: an error of the moment,
+/// or a refusal of a request that insisted on asking while the stored answer was fresh.
+fn outlives(stale: &Kept, status: u16) -> bool {
+    let Content::Answer(answer) = &*stale.content else { return false };
+    let fresh = !stale.object.life.is_soft() && answer.head.terms.fresh_for_ms(clock::unix_ms()) > 0;
+    is_error(status) || (fresh && status >= 400)
 }
 
 fn is_event_stream(content_type: &[u8]) -> bool {
@@ -377,11 +452,15 @@ fn unclean(trailers: &[u8], verdict: Option<StreamVerdict>) -> Option<NotStored>
 
 /// How long requests go side by side behind an answer that was not stored. An error is over sooner than a rule.
 fn mark_ms(policy: &CachePolicy, status: u16) -> u64 {
-    match status {
-        429 | 500..=599 => policy.hit_for_miss_ms.min(ERROR_MARK_MS),
-        _ => policy.hit_for_miss_ms,
-    }
+    if is_error(status) { policy.hit_for_miss_ms.min(ERROR_MARK_MS) } else { policy.hit_for_miss_ms }
 }
 
+/// Whether a status speaks of the moment, not of the resource.
+fn is_error(status: u16) -> bool {
+    matches!(status, 429 | 500..=599)
+}
+
+/// How long readers of an unstored answer may hold up others.
+const LEFT_BEHIND_MS: u64 = 1_000;
 /// Longest mark behind an error.
 const ERROR_MARK_MS: u64 = 1_000;

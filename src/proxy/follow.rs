@@ -29,7 +29,7 @@ pub async fn follow(
     followed: Followed,
 ) -> Next {
     let _following = core.stats.hold(Gauge::FollowersActive);
-    let Followed { mut follower, head } = followed;
+    let Followed { mut follower, head, leads, private } = followed;
     let bodiless = matches!(head.status, 204 | 304);
     let mut body = match head.length {
         _ if bodiless => BodyLength::None,
@@ -50,6 +50,8 @@ pub async fn follow(
         &StoredParts {
             service: &service.shared,
             route,
+            private: &private,
+            is_own: leads,
             request_id: &exchange.request_id,
             note: exchange.cache.as_ref(),
             now_ms: clock::unix_ms(),
@@ -70,7 +72,10 @@ pub async fn follow(
     let outcome = match status == head.status {
         true => copy(core, client, &mut follower, &mut sink).await,
         // The client has it already: the answer goes on arriving for the others.
-        false => sink.put(&[], Some(&Vec::new()), &core.buffers).await.map_err(|e| deliver::sink_failure(&e)),
+        false => {
+            follower.object().go_on();
+            sink.put(&[], Some(&Vec::new()), &core.buffers).await.map_err(|e| deliver::sink_failure(&e))
+        }
     };
     exchange.bytes_sent += sink.sent;
     core.buffers.give(pending);
@@ -108,7 +113,7 @@ async fn copy(
             Step::Ended(Ending::Whole) => break sink.put(&[], Some(&Vec::new()), &core.buffers).await,
             Step::Ended(Ending::Failed(Reason::ClientGone)) => return Err(Reason::UpstreamReset.into()),
             Step::Ended(Ending::Failed(reason)) => return Err(reason.into()),
-            Step::Ended(Ending::Confirmed | Ending::Released(_)) => return Err(Reason::Internal.into()),
+            Step::Ended(_) => return Err(Reason::Internal.into()),
             Step::Ready(first) => {
                 let sent = match gather(core, follower, &first, &mut several) {
                     false => sink.put(&first, None, &core.buffers).await,

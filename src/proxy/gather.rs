@@ -11,8 +11,8 @@ use crate::stats::Reason;
 /// Reads the body, at most `most` bytes. `false` = it is larger: what was read goes up before the rest.
 ///
 /// # Errors
-/// The client's failure.
-pub async fn gather(core: &Core, most: u64, client: &mut Client<'_>) -> Result<bool, Failure> {
+/// The client's failure; more than `allowed` bytes, which the route takes at all, are one.
+pub async fn gather(core: &Core, most: u64, allowed: u64, client: &mut Client<'_>) -> Result<bool, Failure> {
     if matches!(client.framing.body, BodyLength::Length(length) if length > most) {
         return Ok(false);
     }
@@ -35,6 +35,9 @@ pub async fn gather(core: &Core, most: u64, client: &mut Client<'_>) -> Result<b
         let decoded = body.decoder.decode(body.input.unread_mut()).map_err(Failure::from)?;
         body.read.extend_from_slice(body.input.unread().get(..decoded.payload).unwrap_or_default());
         body.input.consume(decoded.consumed);
+        if body.read.len() as u64 > allowed {
+            return Err(Reason::BodyTooLarge.into());
+        }
         if body.read.len() as u64 > most {
             return Ok(false);
         }

@@ -13,7 +13,7 @@ use super::service::{ForwardedPolicy, Service};
 use crate::cache::AnswerHead;
 use crate::cache::cache_status;
 use crate::cache::conditional::{self, STRIPPED};
-use crate::cache::fields::StoredFields;
+use crate::cache::fields::field_lines;
 use crate::h1::{self, BodyLength, connection_tokens};
 use crate::http::head::FieldRef;
 use crate::http::{FieldId, RequestHead, ResponseHead, Version};
@@ -33,6 +33,8 @@ pub struct RequestParts<'a> {
     pub upgrade: bool,
     /// For an answer that is to be stored: lines sent in place of the client's own conditions and range.
     pub validators: Option<&'a [u8]>,
+    /// The client's host as the upstream is told: for an answer that is to be stored, in the spelling of its key.
+    pub client_host: &'a [u8],
 }
 
 /// Appends the head of the upstream request, empty line included.
@@ -45,7 +47,7 @@ pub fn write_request(out: &mut Vec<u8>, parts: &RequestParts<'_>) {
     write_own(out, edits, b"Host", parts.host);
     let replaced = |id| parts.validators.is_some() && STRIPPED.contains(&id);
     copy_fields(out, parts.head.fields(), edits, |f| {
-        !belongs_to_gateway(f.id) && !is_twin(f, edits) && !replaced(f.id)
+        !belongs_to_gateway(f.id) && !is_twin(f, edits) && !replaced(f.id) && (parts.trusted || !is_forwarding(f))
     });
     out.extend_from_slice(parts.validators.unwrap_or_default());
     write_client(out, parts);
@@ -104,6 +106,20 @@ fn belongs_to_gateway(id: FieldId) -> bool {
         )
 }
 
+/// Whether a field belongs to the X-Forwarded family, of which only the best known have numbers: who is not trusted has
+/// no say in any of them.
+fn is_forwarding(field: FieldRef<'_>) -> bool {
+    const PREFIX: &[u8] = b"x-forwarded-";
+    field.id == FieldId::Other && field.name.get(..PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(PREFIX))
+}
+
+/// Whether what the upstream gets under this name is not what the client sent: then Vary on it cannot be judged.
+pub fn is_rewritten(name: &[u8]) -> bool {
+    let id = FieldId::of(name);
+    let family = FieldRef { id, name, value: b"" };
+    (belongs_to_gateway(id) && id != FieldId::Host) || id == FieldId::Via || is_forwarding(family)
+}
+
 /// Whether a name with underscores would be read by CGI-like upstreams as one that the gateway or the route guards.
 fn is_twin(field: FieldRef<'_>, edits: &Edits) -> bool {
     if field.id != FieldId::Other || memchr::memchr(b'_', field.name).is_none() {
@@ -133,11 +149,12 @@ fn copy_fields<'a>(
 }
 
 /// Whether a Connection field names more than the usual connection options.
-fn names_fields(value: &[u8]) -> bool {
+pub fn names_fields(value: &[u8]) -> bool {
     connection_tokens(value).any(|t| {
         !t.eq_ignore_ascii_case(b"close")
             && !t.eq_ignore_ascii_case(b"keep-alive")
             && !t.eq_ignore_ascii_case(b"upgrade")
+            && !t.eq_ignore_ascii_case(b"te")
     })
 }
 
@@ -209,7 +226,7 @@ fn write_client(out: &mut Vec<u8>, parts: &RequestParts<'_>) {
     let policy = parts.service.forwarded;
     let x_forwarded = matches!(policy, ForwardedPolicy::XForwarded | ForwardedPolicy::Both);
     let forwarded = matches!(policy, ForwardedPolicy::Forwarded | ForwardedPolicy::Both);
-    let host = h1::authority(parts.head);
+    let host = parts.client_host;
     let edits = &parts.route.request;
     if parts.trusted {
         let passed_on = |id| match id {
@@ -277,6 +294,8 @@ pub struct ResponseParts<'a> {
     pub date: [u8; super::core::DATE_BYTES],
     /// What the cache did, where the route has one.
     pub cache: Option<&'a CacheNote>,
+    /// Surrogate-Key and Cache-Tag are not for the client.
+    pub strip_tags: bool,
 }
 
 /// Appends the head of the response to the client, empty line included.
@@ -286,6 +305,7 @@ pub fn write_response(out: &mut Vec<u8>, parts: &ResponseParts<'_>) {
     let edits = parts.edits;
     copy_fields(out, parts.head.fields(), edits, |field| match field.id {
         FieldId::XRequestId => false,
+        FieldId::SurrogateKey | FieldId::CacheTag => !parts.strip_tags,
         FieldId::ContentLength => length_stays,
         id => !is_hop_by_hop(id),
     });
@@ -321,6 +341,10 @@ pub struct StoredParts<'a> {
     pub route: &'a Route,
     pub request_id: &'a RequestId,
     pub note: Option<&'a CacheNote>,
+    /// Field lines for this client alone, which are not stored.
+    pub private: &'a [u8],
+    /// The answer was fetched for this very request: as long as it has no age, it says none (RFC 9111 §5.1).
+    pub is_own: bool,
     /// Unix epoch, milliseconds.
     pub now_ms: u64,
     pub answer: &'a AnswerHead,
@@ -362,10 +386,13 @@ pub fn write_stored(out: &mut Vec<u8>, parts: &StoredParts<'_>) {
     }
     // What answers with 204 has no length (RFC 9110 §8.6).
     write_framing(out, if parts.status == 204 { BodyLength::None } else { parts.body });
-    out.extend_from_slice(b"Age: ");
+    if !parts.private.is_empty() {
+        copy_fields(out, field_lines(parts.private), edits, |_| true);
+    }
     let age_s = parts.answer.terms.age_ms(parts.now_ms) / 1_000;
-    out.extend_from_slice(itoa::Buffer::new().format(age_s).as_bytes());
-    out.extend_from_slice(b"\r\n");
+    if !parts.is_own || age_s > 0 {
+        write_field(out, b"Age", itoa::Buffer::new().format(age_s).as_bytes());
+    }
     if let Some(note) = parts.note {
         write_cache_status(out, edits, parts.service.via.as_bytes(), note);
     }
@@ -388,11 +415,10 @@ fn write_lasting(out: &mut Vec<u8>, parts: &StoredParts<'_>) {
     };
     match parts.status {
         304 if answer.status != 304 => {
-            let mut lines = Vec::new();
-            conditional::write_not_modified(&mut lines, &answer.fields);
-            copy_fields(out, StoredFields::of_lines(lines).iter(), edits, keep);
+            let tagged = answer.fields.find(FieldId::Etag).is_some();
+            copy_fields(out, answer.fields.iter(), edits, |f| keep(f) && conditional::belongs_to_304(&f, tagged));
         }
-        412 | 416 => {}
+        412 | 416 => copy_fields(out, answer.fields.iter(), edits, |f| f.id == FieldId::Date),
         _ => copy_fields(out, answer.fields.iter(), edits, keep),
     }
     write_via(out, edits, answer.version, parts.service.via.as_bytes());

@@ -11,7 +11,7 @@ use super::deliver::Next;
 use super::exchange::{Client, Exchange};
 use super::headers::{self, StoredParts};
 use super::route::Route;
-use super::transfer::Sink;
+use super::transfer::{Sink, breathe};
 use crate::base::clock;
 use crate::cache::answer::{Answer, Body};
 use crate::cache::conditional::{self, Verdict};
@@ -50,7 +50,10 @@ pub enum AtOnce {
 /// What is left to be sent of a hit.
 pub struct Rest {
     kept: Rc<Kept>,
+    /// What leads: the head, and a small body copied behind it.
     head: Vec<u8>,
+    /// The stored body follows.
+    chunks_follow: bool,
     sent: usize,
     next: Next,
 }
@@ -90,11 +93,14 @@ fn compose(
     let mut parts = StoredParts {
         service: &service.shared,
         route,
+        private: &[],
+        is_own: false,
         request_id: &exchange.request_id,
         note: exchange.cache.as_ref(),
         now_ms: clock::unix_ms(),
         answer: stored,
-        rendered: kept.rendered(),
+        // What a later plan has rendered is not for an exchange of this one, nor the other way round.
+        rendered: kept.rendered().filter(|_| core.is_current(service)),
         status: stored.status,
         body: BodyLength::Length(length),
         range: None,
@@ -164,11 +170,11 @@ pub fn send_at_once(case: Case<'_>, exchange: &mut Exchange<'_>, kept: Rc<Kept>)
     client.progress.response_begun.set(true);
     let with_body = matches!(composed.selected, Selected::Whole);
     exchange.bytes_sent += if with_body { body.length() } else { 0 };
-    let copied = with_body && body.length() <= COPY_BYTES_MAX;
-    if copied {
+    let chunks_follow = with_body && body.length() > COPY_BYTES_MAX;
+    if with_body && !chunks_follow {
         body.chunks().iter().for_each(|chunk| head.extend_from_slice(chunk));
     }
-    let sent = match with_body && !copied {
+    let sent = match chunks_follow {
         false => client.stream.try_write(&mut [IoSlice::new(&head)]),
         true => write_chunks(client, &head, body),
     };
@@ -177,7 +183,7 @@ pub fn send_at_once(case: Case<'_>, exchange: &mut Exchange<'_>, kept: Rc<Kept>)
             core.buffers.give(head);
             AtOnce::Done(next_of(keep_alive))
         }
-        Ok(Some(sent)) => AtOnce::Part(Rest { kept, head, sent, next: next_of(keep_alive) }),
+        Ok(Some(sent)) => AtOnce::Part(Rest { kept, head, chunks_follow, sent, next: next_of(keep_alive) }),
         Err(_) => {
             core.buffers.give(head);
             exchange.failure = Some(Reason::ClientGone.into());
@@ -214,10 +220,9 @@ pub async fn send_rest(
     send_ms: u64,
     rest: Rest,
 ) -> Result<Next, WriteError> {
-    let Rest { kept, head, sent, next } = rest;
+    let Rest { kept, head, chunks_follow, sent, next } = rest;
     let Content::Answer(answer) = &*kept.content else { return Ok(next) };
-    let copied = answer.body.length() <= COPY_BYTES_MAX;
-    let chunks = if copied { &[][..] } else { answer.body.chunks() };
+    let chunks = if chunks_follow { answer.body.chunks() } else { &[] };
     let mut slices: Vec<IoSlice<'_>> =
         std::iter::once(&head[..]).chain(chunks.iter().map(|c| &**c)).map(IoSlice::new).collect();
     let mut left = &mut slices[..];
@@ -285,13 +290,14 @@ async fn send_selected(core: &Core, sink: &mut Sink<'_>, selected: &Selected, bo
 
 /// Sends the bytes of a body that lie in a range.
 async fn send_range(core: &Core, sink: &mut Sink<'_>, body: &Body, range: &Range<u64>) -> Result<(), WriteError> {
-    let mut at = 0u64;
+    let (mut at, mut burst) = (0u64, 0);
     for chunk in body.chunks() {
         let (from, to) = (at.max(range.start), (at + chunk.len() as u64).min(range.end));
         if from < to {
             let index = |position: u64| usize::try_from(position - at).unwrap_or(usize::MAX);
             let bytes = chunk.get(index(from)..index(to)).unwrap_or_default();
             sink.put_raw(bytes, false, &core.buffers).await?;
+            breathe(bytes.len(), &mut burst).await;
         }
         at += chunk.len() as u64;
     }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::core::Core;
+use super::headers::is_rewritten;
 use super::lookup::write_variant;
 use crate::cache::account::footprint;
 use crate::cache::answer::{Answer, AnswerHead, Body, Terms, VaryValues};
-use crate::cache::fields::{FieldRules, StoredFields};
+use crate::cache::fields::{FieldRules, StoredFields, private_lines};
+use crate::cache::fill::Ending;
 use crate::cache::front::Kept;
 use crate::cache::key::{self, KeyHash};
 use crate::cache::ledger::tag_mark;
@@ -38,6 +40,11 @@ impl Landing {
         if self.object.life.state() != crate::cache::life::State::Complete {
             core.cache.remove(self.place, &self.object);
         }
+    }
+
+    /// Nobody new follows this flight; what is stored stays.
+    pub fn withdraw(&self, core: &Core) {
+        core.cache.remove(self.place, &self.object);
     }
 
     /// Requests for this key go side by side for a while; nobody new follows this flight, and what was stored is gone.
@@ -128,10 +135,8 @@ impl Landing {
         Ok(())
     }
 
-    /// The upstream has confirmed what is stored: the same body under a new head (RFC 9111 §4.3.4).
-    ///
-    /// # Errors
-    /// Why the stored answer is gone instead.
+    /// The upstream has confirmed what is stored: the same body under a new head (RFC 9111 §4.3.4). Says how the flight
+    /// ends, and why the answer is stored no longer where that is so.
     pub fn confirm(
         &self,
         core: &Core,
@@ -140,21 +145,37 @@ impl Landing {
         stale: &Kept,
         response: &ResponseHead,
         times: (u64, u64),
-    ) -> Result<(), NotStored> {
-        let Content::Answer(stored) = &*stale.content else { return Err(NotStored::Purged) };
-        let renewed = renew(core, policy, request, &stored.head, stored.body.length(), response, times);
-        let head = match renewed {
-            Ok(head) if freshen::confirms(&stored.head, response) => Arc::new(head),
-            outcome => {
+    ) -> (Ending, Option<NotStored>) {
+        let Content::Answer(stored) = &*stale.content else { return (Ending::Again, None) };
+        if !freshen::confirms(&stored.head, response) {
+            core.cache.remove(self.home, &stale.object);
+            return (Ending::Again, Some(NotStored::UpstreamFailed));
+        }
+        match self.put_confirmed(core, policy, request, stale, stored, (response, times)) {
+            Ok(()) => (Ending::Confirmed, None),
+            Err(reason) => {
                 core.cache.remove(self.home, &stale.object);
-                return Err(outcome.err().unwrap_or(NotStored::UpstreamFailed));
+                let ending = if reason == NotStored::Purged { Ending::Again } else { Ending::ConfirmedOnce };
+                (ending, Some(reason))
             }
-        };
+        }
+    }
+
+    fn put_confirmed(
+        &self,
+        core: &Core,
+        policy: &CachePolicy,
+        request: &RequestHead,
+        stale: &Kept,
+        stored: &Answer,
+        (response, times): (&ResponseHead, (u64, u64)),
+    ) -> Result<(), NotStored> {
+        let head = renew(core, policy, request, &stored.head, stored.body.length(), response, times)?;
         if core.cache.standing(&self.object, &head.tags) == Standing::Purged {
             return Err(NotStored::Purged);
         }
         let charge = core.cache.charge(head_bytes(&head)).ok_or(NotStored::NoRoom)?;
-        let content = Content::Answer(Answer { head, body: Arc::clone(&stored.body), charge });
+        let content = Content::Answer(Answer { head: Arc::new(head), body: Arc::clone(&stored.body), charge });
         let answer = self.complete(core, stale.object.key.clone(), content).ok_or(NotStored::NoRoom)?;
         answer.uses.store(stale.object.uses.load(Ordering::Relaxed), Ordering::Relaxed);
         self.put(core, self.home, &answer);
@@ -177,6 +198,15 @@ fn renew(
     let fields = freshen::freshened(&stored.fields, response, &rules)?;
     let exchange = storable::Exchange { request, response, request_ms, response_ms, random: core.random.next_u64() };
     let terms = storable::confirmed_terms(&exchange, stored.status, &fields, policy)?;
+    // Other fields choose from now on: what is stored stands under the former choice.
+    let names = stored.vary.as_deref().map(|vary| &*vary.names).unwrap_or_default();
+    match Vary::of(response) {
+        Vary::Nothing => {}
+        Vary::Names(now) if *now == *names => {}
+        Vary::Names(_) | Vary::Star => return Err(NotStored::VaryStar),
+    }
+    let said = tags::tags(response);
+    let tags = if said.is_empty() { stored.tags.clone() } else { said.into_iter().map(tag_mark).collect() };
     Ok(AnswerHead {
         status: stored.status,
         version: stored.version,
@@ -184,12 +214,12 @@ fn renew(
         fields,
         terms,
         vary: stored.vary.clone(),
-        tags: stored.tags.clone(),
+        tags,
         length: Some(length),
     })
 }
 
-/// The head of an answer as it will be stored.
+/// The head of an answer as it will be stored, and the lines that only who asked for it gets.
 ///
 /// # Errors
 /// Why it cannot be.
@@ -199,7 +229,7 @@ pub fn answer_head(
     policy: &CachePolicy,
     terms: Terms,
     length: Option<u64>,
-) -> Result<AnswerHead, NotStored> {
+) -> Result<(AnswerHead, Vec<u8>), NotStored> {
     let without = storable::unstored_fields(response, policy);
     let rules = FieldRules {
         response_ms: terms.response_ms,
@@ -207,15 +237,20 @@ pub fn answer_head(
         without: &without,
     };
     let fields = StoredFields::of_response(response, &rules)?;
+    let private = private_lines(response, &rules);
     let vary = match Vary::of(response) {
         Vary::Nothing => None,
         Vary::Star => return Err(NotStored::VaryStar),
+        // What the upstream saw under this name is not what this client sent, and another client's cannot be compared.
+        Vary::Names(names) if names.iter().any(|name| is_rewritten(name.as_bytes())) => {
+            return Err(NotStored::VaryStar);
+        }
         Vary::Names(names) => {
             let values = vary::values(&names, request);
             Some(Box::new(VaryValues { names: names.into(), values }))
         }
     };
-    Ok(AnswerHead {
+    let head = AnswerHead {
         // A part that is the whole is stored as what it is.
         status: if response.status == 206 { 200 } else { response.status },
         version: if response.version == Version::Http10 { Version::Http10 } else { Version::Http11 },
@@ -225,7 +260,8 @@ pub fn answer_head(
         vary,
         tags: tags::tags(response).into_iter().map(tag_mark).collect(),
         length,
-    })
+    };
+    Ok((head, private))
 }
 
 /// What a stored head takes, with the object's content around it.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::exchange::Client;
+use super::headers::names_fields;
+use crate::base::clock;
 use crate::cache::directives::RequestControl;
 use crate::cache::front::Kept;
 use crate::cache::key::{self, KeyHash, KeyRequest};
@@ -12,9 +14,9 @@ use crate::cache::life::State;
 use crate::cache::object::{Content, Object};
 use crate::cache::policy::{BodyKey, CachePolicy};
 use crate::cache::store::Standing;
-use crate::cache::{answer, vary};
+use crate::cache::{AnswerHead, answer, query, vary};
 use crate::h1;
-use crate::http::{Method, RequestHead};
+use crate::http::{FieldId, Method, RequestHead};
 use crate::stats::Pass;
 
 /// What stands under a key.
@@ -35,8 +37,13 @@ pub struct Looking {
     key: Vec<u8>,
     /// Bytes of the key without the fields that choose among variants.
     primary: usize,
-    /// The fields that chose.
-    pub names: Option<Box<[Box<str>]>>,
+    chosen: Option<Chosen>,
+}
+
+/// Who says which fields chose the variant.
+enum Chosen {
+    Kept(Rc<Kept>),
+    Arriving(Arc<AnswerHead>),
 }
 
 /// Why a request has nothing to do with the cache; `None` = it has.
@@ -55,6 +62,10 @@ pub fn refusal(client: &Client<'_>, policy: &CachePolicy, control: &RequestContr
     if control.no_store {
         return Some(Pass::RequestNoStore);
     }
+    // The upstream would not see what the key and Vary are made of: one such request could poison the others' answer.
+    if head.fields().any(|f| f.id == FieldId::Connection && names_fields(f.value)) {
+        return Some(Pass::ConnectionFields);
+    }
     is_bypassed(head, policy).then_some(Pass::Bypassed)
 }
 
@@ -63,10 +74,7 @@ fn is_bypassed(head: &RequestHead, policy: &CachePolicy) -> bool {
     let by_field = !policy.bypass_headers.is_empty() && head.fields().any(|f| named(&policy.bypass_headers, f.name));
     by_field
         || (!policy.bypass_query.is_empty()
-            && h1::target_parts(head).query.is_some_and(|query| {
-                let mut names = query.split(|b| *b == b'&').map(|p| p.split(|b| *b == b'=').next().unwrap_or_default());
-                names.any(|name| policy.bypass_query.iter().any(|n| n.as_bytes() == name))
-            }))
+            && h1::target_parts(head).query.is_some_and(|query| query::has_any(query, &policy.bypass_query)))
 }
 
 impl Looking {
@@ -74,16 +82,17 @@ impl Looking {
     pub fn begin(
         core: &Core,
         client: &Client<'_>,
+        trusted: bool,
         policy: &CachePolicy,
         control: RequestControl,
-        now_ms: u64,
         body: &[u8],
     ) -> Self {
         let mut key = core.take_key();
-        let request = KeyRequest { head: client.head, scheme: client.peer.scheme(), body, salt: core.cache.salt() };
+        let (scheme, salt) = (client.peer.scheme(), core.cache.salt());
+        let request = KeyRequest { head: client.head, scheme, trusted, body, salt };
         key::write(&mut key, policy, &request);
         let primary = key.len();
-        Self { control, now_ms, key, primary, names: None }
+        Self { control, now_ms: clock::unix_ms(), key, primary, chosen: None }
     }
 
     /// Gives the key's buffer back.
@@ -101,6 +110,17 @@ impl Looking {
         self.primary
     }
 
+    /// The fields that chose among variants.
+    pub fn names(&self) -> Option<&[Box<str>]> {
+        match self.chosen.as_ref()? {
+            Chosen::Kept(kept) => match &*kept.content {
+                Content::Variants(names) => Some(names),
+                _ => None,
+            },
+            Chosen::Arriving(head) => head.vary.as_deref().map(|vary| &*vary.names),
+        }
+    }
+
     /// Where the key stands in the table.
     pub fn hash(&self, core: &Core) -> KeyHash {
         key::hash(core.cache.salt(), &self.key, &[])
@@ -109,7 +129,7 @@ impl Looking {
     /// What stands under the key.
     pub fn look(&mut self, core: &Core, head: &RequestHead) -> Seen {
         self.key.truncate(self.primary);
-        self.names = None;
+        self.chosen = None;
         loop {
             let kept = match self.in_front(core) {
                 Some(kept) => kept,
@@ -125,7 +145,7 @@ impl Looking {
             match &*kept.content {
                 Content::Answer(_) => return Seen::Answer(kept),
                 Content::HitForMiss { until_ms } if *until_ms > self.now_ms => return Seen::HitForMiss,
-                Content::Variants(names) if self.choose(names, head) => {}
+                Content::Variants(_) if self.choose(Chosen::Kept(Rc::clone(&kept)), head) => {}
                 // A mark that is over, or variants of a variant.
                 _ => {
                     core.front.forget(&self.key);
@@ -182,34 +202,35 @@ impl Looking {
     /// that of its own variant from here on.
     fn other_variant(&mut self, object: &Object, head: &RequestHead) -> bool {
         let Some(fill) = object.fill() else { return false };
-        match fill.head().and_then(|h| h.vary.as_deref()) {
-            Some(values) if !vary::matches(values, head) => self.choose(&values.names, head),
+        match fill.head() {
+            Some(arriving) if arriving.vary.as_deref().is_some_and(|values| !vary::matches(values, head)) => {
+                self.choose(Chosen::Arriving(Arc::clone(arriving)), head)
+            }
             _ => false,
         }
     }
 
     /// Adds the values of the fields that choose, once.
-    fn choose(&mut self, names: &[Box<str>], head: &RequestHead) -> bool {
-        if self.names.is_some() {
+    fn choose(&mut self, chosen: Chosen, head: &RequestHead) -> bool {
+        if self.chosen.is_some() {
             return false;
         }
-        write_variant(&mut self.key, names, head);
-        self.names = Some(names.into());
+        self.chosen = Some(chosen);
+        let mut key = std::mem::take(&mut self.key);
+        write_variant(&mut key, self.names().unwrap_or_default(), head);
+        self.key = key;
         true
     }
 }
 
-/// Tag of the part of a key that tells variants apart; `key::write` never writes it.
-const VARIANT_TAG: u8 = 0xFE;
-
 /// Appends the part of a key that tells variants apart.
-pub fn write_variant(key: &mut Vec<u8>, names: &[Box<str>], head: &RequestHead) {
-    key.push(VARIANT_TAG);
-    let at = key.len();
-    key.extend_from_slice(&[0; 4]);
-    vary::write_values(key, names, head);
-    let length = u32::try_from(key.len() - at - 4).unwrap_or(u32::MAX);
-    if let Some(prefix) = key.get_mut(at..at + 4) {
+pub fn write_variant(out: &mut Vec<u8>, names: &[Box<str>], head: &RequestHead) {
+    out.push(key::VARIANT_TAG);
+    let at = out.len();
+    out.extend_from_slice(&[0; 4]);
+    vary::write_values(out, names, head);
+    let length = u32::try_from(out.len() - at - 4).unwrap_or(u32::MAX);
+    if let Some(prefix) = out.get_mut(at..at + 4) {
         prefix.copy_from_slice(&length.to_le_bytes());
     }
 }

@@ -21,7 +21,7 @@ use crate::cache::cache_status::{Fwd, Status};
 use crate::cache::directives::RequestControl;
 use crate::cache::fill::{Ending, Fill, Follower, Step};
 use crate::cache::front::Kept;
-use crate::cache::judge::{Use, judge, stale_on_error};
+use crate::cache::judge::{Use, forward_reason, judge, stale_on_error};
 use crate::cache::key::{self, KeyHash};
 use crate::cache::ledger::url_mark;
 use crate::cache::object::{Content, OBJECT_BYTES, Object, Origin};
@@ -48,10 +48,16 @@ pub enum Obtained<'a> {
 pub struct Followed {
     pub follower: Follower,
     pub head: Arc<AnswerHead>,
+    /// It is the answer of this request's own flight.
+    pub leads: bool,
+    /// Field lines for this client alone.
+    pub private: Vec<u8>,
 }
 
 /// How often a request may look again: after a release, a confirmation, a failed flight, a race with another.
 const ROUNDS: usize = 8;
+/// Time between two refreshes of one answer, milliseconds.
+const REFRESH_REST_MS: u64 = 1_000;
 /// Failed flights of others that one waiter sees before it fails too.
 const FAILURES_MAX: usize = 2;
 
@@ -68,6 +74,8 @@ struct Search<'s, 'a> {
     /// The upstream has confirmed what is stored, for this request.
     confirmed: Option<CacheOutcome>,
     failures: usize,
+    /// The key was asked for often enough for its answer to be stored.
+    wanted: bool,
 }
 
 /// Looks the request up, and waits where waiting is worth it.
@@ -80,18 +88,21 @@ pub async fn obtain<'a>(
     exchange: &mut Exchange<'a>,
 ) -> Obtained<'a> {
     let control = RequestControl::of(client.head, policy.ignore_client_no_cache.is_some());
+    if control.only_if_cached && control.no_store {
+        return only_if_cached(exchange);
+    }
     if let Some(reason) = refusal(client, policy, &control) {
         return pass(core, policy, exchange, reason);
     }
     if !client.framing.body.is_empty() {
-        match Box::pin(super::gather::gather(core, policy.key.body_bytes_max, client)).await {
+        match Box::pin(super::gather::gather(core, policy.key.body_bytes_max, route.body_bytes_max, client)).await {
             Ok(true) => {}
             Ok(false) => return pass(core, policy, exchange, Pass::BodyTooLarge),
             Err(failure) => return Obtained::Failed(failure),
         }
     }
     let body = client.body.as_ref().map(|b| &*b.read).unwrap_or_default();
-    let mut looking = Looking::begin(core, client, policy, control, clock::unix_ms(), body);
+    let mut looking = Looking::begin(core, client, exchange.trusted, policy, control, body);
     let mut search = Search {
         core,
         service,
@@ -102,6 +113,7 @@ pub async fn obtain<'a>(
         why: Fwd::UriMiss,
         confirmed: None,
         failures: 0,
+        wanted: true,
     };
     let obtained = search.run(client, exchange).await;
     looking.end(core);
@@ -124,6 +136,14 @@ fn pass<'a>(core: &Core, policy: &CachePolicy, exchange: &mut Exchange<'_>, reas
     let status = Status::Forward { why, status: None, stored: false, collapsed: false, detail };
     exchange.cache = Some(CacheNote { outcome: CacheOutcome::Pass, status, detail });
     Obtained::Pass
+}
+
+/// The request wants a stored answer or none.
+fn only_if_cached<'a>(exchange: &mut Exchange<'_>) -> Obtained<'a> {
+    let detail = Reason::OnlyIfCached.name();
+    let status = Status::Neither { detail };
+    exchange.cache = Some(CacheNote { outcome: CacheOutcome::Failed, status, detail: Some(detail) });
+    Obtained::Failed(Reason::OnlyIfCached.into())
 }
 
 /// What may be done with a stored answer at once: the note for it, and whether it is to be refreshed beside.
@@ -166,10 +186,14 @@ impl<'a> Search<'_, 'a> {
                     self.stale = Some(kept);
                     self.looking.hash(self.core).refresh()
                 }
-                Seen::HitForMiss => return pass(self.core, self.policy, exchange, Pass::HitForMiss),
+                Seen::HitForMiss if self.looking.control.only_if_cached => return only_if_cached(exchange),
+                Seen::HitForMiss => return self.side_by_side(exchange),
+                Seen::Filling(object) if !self.may_join(&object) => {
+                    return pass(self.core, self.policy, exchange, Pass::Arriving);
+                }
                 Seen::Filling(_) | Seen::Nothing => {
                     self.stale = None;
-                    self.why = if self.looking.names.is_some() { Fwd::VaryMiss } else { Fwd::UriMiss };
+                    self.why = if self.looking.names().is_some() { Fwd::VaryMiss } else { Fwd::UriMiss };
                     self.looking.hash(self.core)
                 }
             };
@@ -189,6 +213,22 @@ impl<'a> Search<'_, 'a> {
         pass(self.core, self.policy, exchange, Pass::WaiterLimit)
     }
 
+    /// Past the cache, because the last answer could not be stored; should this one be storable, the mark ends.
+    fn side_by_side(&self, exchange: &mut Exchange<'a>) -> Obtained<'a> {
+        exchange.marked = Some(self.looking.key().into());
+        pass(self.core, self.policy, exchange, Pass::HitForMiss)
+    }
+
+    /// Whether an answer on its way is as good for this request as one that it would ask for: its head is not there
+    /// yet, or may be used without asking (RFC 9111 §4).
+    fn may_join(&self, object: &Object) -> bool {
+        let Some(fill) = object.fill() else { return true };
+        fill.head().is_none_or(|head| {
+            let used = judge(&head.terms, false, &self.looking.control, 0, self.looking.now_ms);
+            !matches!(used, Use::Revalidate)
+        })
+    }
+
     /// A stored answer that may be used without asking.
     fn hit(&mut self, kept: &Rc<Kept>, client: &mut Client<'a>, exchange: &mut Exchange<'a>) -> Option<Obtained<'a>> {
         let (control, now_ms) = (&self.looking.control, self.looking.now_ms);
@@ -200,10 +240,8 @@ impl<'a> Search<'_, 'a> {
             return Some(Obtained::Hit(Rc::clone(kept)));
         }
         let Some((note, refresh)) = served else {
-            let asks = control.no_cache || control.max_age_ms.is_some() || control.min_fresh_ms > 0;
             let Content::Answer(answer) = &*kept.content else { return None };
-            let fresh = answer.head.terms.fresh_for_ms(now_ms) > 0 && !kept.object.life.is_soft();
-            self.why = if asks && fresh { Fwd::Request } else { Fwd::Stale };
+            self.why = forward_reason(&answer.head.terms, kept.object.life.is_soft(), now_ms);
             return None;
         };
         if refresh {
@@ -216,18 +254,15 @@ impl<'a> Search<'_, 'a> {
     /// A request that no flight can serve: it wants no fetch, or one of its own.
     fn alone(&mut self, client: &Client<'a>, exchange: &mut Exchange<'a>) -> Option<Obtained<'a>> {
         if self.looking.control.only_if_cached {
-            let detail = Reason::OnlyIfCached.name();
-            let status = Status::Neither { detail };
-            exchange.cache = Some(CacheNote { outcome: CacheOutcome::Failed, status, detail: Some(detail) });
-            return Some(Obtained::Failed(Reason::OnlyIfCached.into()));
+            return Some(only_if_cached(exchange));
         }
         let head = client.head;
         let reason = if head.method == Method::Head {
             Pass::HeadMiss
-        } else if self.stale.is_some() {
-            return None;
         } else if head.find(FieldId::IfMatch).is_some() || head.find(FieldId::IfUnmodifiedSince).is_some() {
             Pass::Precondition
+        } else if self.stale.is_some() {
+            return None;
         } else if head.find(FieldId::Range).is_some() && !range::is_from_zero(head) {
             Pass::Range
         } else {
@@ -269,7 +304,7 @@ impl<'a> Search<'_, 'a> {
     /// # Errors
     /// There is no room for an object.
     fn lead(
-        &self,
+        &mut self,
         place: KeyHash,
         client: &mut Client<'a>,
         exchange: &mut Exchange<'a>,
@@ -287,7 +322,8 @@ impl<'a> Search<'_, 'a> {
         }
         let home = self.looking.hash(core);
         let handoff = Handoff::default();
-        let names = self.looking.names.clone();
+        let names = self.looking.names().map(Into::into);
+        self.wanted = self.policy.min_uses <= 1 || cache.asked(home) >= self.policy.min_uses;
         take_off(Flight {
             core: Rc::clone(core),
             service: Rc::clone(self.service),
@@ -299,16 +335,20 @@ impl<'a> Search<'_, 'a> {
             stale: self.stale.clone(),
             handoff: Rc::clone(&handoff),
             background,
-            wanted: self.policy.min_uses <= 1 || cache.asked(home) >= self.policy.min_uses,
+            control: if background { RequestControl::default() } else { self.looking.control },
+            wanted: self.wanted,
         });
         Ok(Some((follower, handoff)))
     }
 
     /// Sends a flight for an answer that is served meanwhile; one at a time, over all cores.
     fn refresh(&mut self, kept: &Rc<Kept>, client: &mut Client<'a>, exchange: &mut Exchange<'a>) {
-        if client.head.method == Method::Head {
+        let now_ms = clock::now_ms();
+        if client.head.method == Method::Head || now_ms < kept.object.rests_until_ms() {
             return;
         }
+        // One that fails is not begun again at the next hit.
+        kept.object.rest_until(now_ms + REFRESH_REST_MS);
         let place = self.looking.hash(self.core).refresh();
         if self.core.cache.find(place, self.looking.key()).is_none() {
             self.stale = Some(Rc::clone(kept));
@@ -349,9 +389,11 @@ impl<'a> Search<'_, 'a> {
                 if !leads && differs(&head) {
                     return Waited::Again;
                 }
-                let status = self.forward(None, !leads, None);
-                exchange.cache = Some(CacheNote { outcome, status, detail: None });
-                Waited::Obtained(Obtained::Follow(Followed { follower, head }))
+                let detail = (!self.wanted).then(|| NotStored::MinUses.name());
+                let status = self.forward(None, !leads, detail);
+                exchange.cache = Some(CacheNote { outcome, status, detail });
+                let private = handoff.map(|left| std::mem::take(&mut left.borrow_mut().private)).unwrap_or_default();
+                Waited::Obtained(Obtained::Follow(Followed { follower, head, leads, private }))
             }
             Ok(Step::Ended(ending)) => {
                 drop(follower);
@@ -381,8 +423,13 @@ impl<'a> Search<'_, 'a> {
                 self.confirmed = Some(outcome);
                 Waited::Again
             }
-            Ending::Whole => Waited::Again,
-            Ending::Released(reason) => match handoff.and_then(|h| h.borrow_mut().take()) {
+            Ending::ConfirmedOnce if self.stale.is_some() => {
+                let status = self.forward(Some(304), outcome == CacheOutcome::Merged, None);
+                exchange.cache = Some(CacheNote { outcome: CacheOutcome::Revalidated, status, detail: None });
+                Waited::Obtained(self.stale.take().map_or(Obtained::Pass, Obtained::Hit))
+            }
+            Ending::Whole | Ending::Again | Ending::ConfirmedOnce => Waited::Again,
+            Ending::Released(reason) => match handoff.and_then(|left| left.borrow_mut().handed.take()) {
                 Some(handed) => {
                     let detail = Some(reason.name());
                     let status = self.forward(None, false, detail);
@@ -390,7 +437,7 @@ impl<'a> Search<'_, 'a> {
                     client.progress.body_read.set(true);
                     Waited::Obtained(Obtained::Alone(Box::new(self.answered(handed, exchange))))
                 }
-                None => Waited::Obtained(pass(self.core, self.policy, exchange, Pass::HitForMiss)),
+                None => Waited::Obtained(self.side_by_side(exchange)),
             },
             Ending::Failed(reason) => self.failed(reason, outcome, exchange),
         }

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use super::aftermath::conclude;
 use super::core::{Core, CoreService};
 pub use super::deliver::Next;
-use super::deliver::{Reply, deliver};
+use super::deliver::{Reply, deliver, sink_failure};
 use super::exchange::{Client, Exchange};
 use super::failure::Failure;
 use super::fetch::fetch;
@@ -92,7 +92,10 @@ pub fn serve_at_once(core: &Rc<Core>, client: &mut Client<'_>) -> Served {
 
 /// Sends what [`serve_at_once`] could not.
 pub async fn serve_rest(core: &Core, stream: &Stream, timer: &Timer, send_ms: u64, rest: Rest) -> Next {
-    hit::send_rest(core, stream, timer, send_ms, rest).await.unwrap_or(Next::Close { linger: false })
+    hit::send_rest(core, stream, timer, send_ms, rest).await.unwrap_or_else(|error| {
+        core.stats.reason(sink_failure(&error).reason);
+        Next::Close { linger: false }
+    })
 }
 
 /// Answers a request that was refused before it was understood. `client.head` holds what could be read of it.
@@ -153,7 +156,7 @@ fn look_up_at_once(core: &Core, route: &Route, client: &Client<'_>, exchange: &m
     if refusal(client, policy, &control).is_some() {
         return None;
     }
-    let mut looking = Looking::begin(core, client, policy, control, clock::unix_ms(), &[]);
+    let mut looking = Looking::begin(core, client, exchange.trusted, policy, control, &[]);
     let kept = match looking.look(core, client.head) {
         Seen::Answer(kept) => Some(kept),
         Seen::Filling(_) | Seen::HitForMiss | Seen::Nothing => None,
@@ -161,13 +164,17 @@ fn look_up_at_once(core: &Core, route: &Route, client: &Client<'_>, exchange: &m
     let note = kept.as_deref().and_then(|kept| serve_now(policy, &looking.control, kept, looking.now_ms));
     looking.end(core);
     match note {
-        // What is to be refreshed beside takes the usual way.
-        Some((note, false)) => {
+        // What is to be refreshed beside takes the usual way, unless it has just been tried.
+        Some((note, refresh)) if !refresh || kept.as_deref().is_some_and(is_resting) => {
             exchange.cache = Some(note);
             kept
         }
         _ => None,
     }
+}
+
+fn is_resting(kept: &Kept) -> bool {
+    clock::now_ms() < kept.object.rests_until_ms()
 }
 
 /// Finish: the exchange becomes counters and one line of the log.

@@ -142,6 +142,8 @@ vocabulary! {
         MethodUnsafe = "method_unsafe", "The method is not one that the route caches";
         RequestNoStore = "request_no_store", "The request says no-store";
         Bypassed = "bypass", "The route's bypass names a field or a query parameter of the request";
+        ConnectionFields = "connection_fields", "Connection names fields that are part of what tells answers apart, but do not reach the upstream";
+        Arriving = "arriving", "An answer is arriving that this request may not use without asking";
         Range = "range", "A part was asked for and nothing is stored to take it from";
         Precondition = "precondition", "If-Match or If-Unmodified-Since, and nothing is stored to judge it by";
         HeadMiss = "head_miss", "HEAD, and no answer to GET is stored";

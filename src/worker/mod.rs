@@ -214,7 +214,9 @@ impl Worker {
         for listener in self.listeners.take().values() {
             listener.stop();
         }
-        while self.front.open() > 0 && clock::now_ms() < deadline_ms {
+        // Other cores' clients may be reading what this one fetches.
+        let flights = || self.core.stats.gauge_value(Gauge::FlightsActive) > 0;
+        while (self.front.open() > 0 || flights()) && clock::now_ms() < deadline_ms {
             // Again each time: a connection may have been accepted, or have gone idle, in the meantime.
             self.core.deadlines.fire_idle();
             task::pause(DRAIN_PAUSE_MS).await;

@@ -6,8 +6,10 @@
 pub mod harness;
 
 mod bodies;
+mod caching;
 mod config;
 mod drain;
+mod flights;
 mod forwarding;
 mod heads;
 mod keepalive;
@@ -18,6 +20,7 @@ mod proxy_protocol;
 mod regression;
 mod reload;
 mod retries;
+mod rfc9111;
 mod routing;
 mod self_test;
 mod streaming;

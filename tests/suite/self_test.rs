@@ -106,3 +106,59 @@ fn the_config_builder_writes_toml() {
     assert_eq!(table["server"]["drain"].as_str(), Some("1s"));
     assert_eq!(table["route"].as_array().map(Vec::len), Some(2));
 }
+
+/// The language of exchanges sees what is right and what is wrong, here on a route without a cache.
+#[test]
+fn exchanges_are_judged() {
+    let right = Case::made(
+        "right",
+        &[
+            [
+                "GET|X-A: 1",
+                "200|ETag: \"e\"|Date: {-5}|=a",
+                "200 -|ETag: \"e\"|Date: {-5}|!Age|=a|>X-A: 1|>!X-B|>target: @",
+            ],
+            ["GET @/b?c", "404|+abc", "404 -|Via~ringway|*b|>target: @/b?c|>method: GET"],
+            ["HEAD", "200|Content-Language: en|=abc", "200 -|Content-Length: 3|Content-Length>=3|Content-Length<=3|="],
+            ["POST|=body", "204", "204 -|="],
+            ["GET", "200|<abc", "200 -|=abc"],
+            ["GET", "200|!abc", "200 cut|=abc"],
+            ["GET", "200|-abc", "200 cut|=abc"],
+            ["GET", "x", "502 -"],
+            ["GET @ HTTP/1.0|!Host", "200|^X-T: 1|+abc", "200 -|=abc"],
+            ["GET", "?200|=a", "200 -|=a"],
+            ["...GET", "200|=a", "200 -|=a"],
+        ],
+    );
+    let stage = Stage::with(|config| config);
+    stage.play(&[right]);
+    let wrong = [
+        ["GET", "", "200 -"],
+        ["GET", "200|=a", "404 -"],
+        ["GET", "200|=a", "200 hit"],
+        ["GET", "200|=a", "200 miss"],
+        ["GET", "200|=a", "200 pass"],
+        ["GET", "200|=a", "200 valid"],
+        ["GET", "200|=a", "200 cut"],
+        ["GET", "200|=a", "200 -|=b"],
+        ["GET", "200|=a", "200 -|*b"],
+        ["GET", "200|X-A: 1|=a", "200 -|!X-A"],
+        ["GET", "200|=a", "200 -|X-A"],
+        ["GET", "200|X-A: 1|=a", "200 -|X-A: 2"],
+        ["GET", "200|X-A: 1|X-A: 2|=a", "200 -|X-A: 1"],
+        ["GET", "200|Age: 5|=a", "200 -|Age>=6"],
+        ["GET", "200|Age: 5|=a", "200 -|Age<=4"],
+        ["GET", "200|=a", "200 -|Age<=4"],
+        ["GET", "200|=a", "200 -|Age>=0"],
+        ["GET|X-A: 1", "200|=a", "200 -|>!X-A"],
+        ["GET", "200|=a", "200 -|>X-A"],
+        ["GET", "200|!abc", "200 -"],
+        ["GET", "x", "200 -"],
+    ];
+    for step in wrong {
+        let judged = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            stage.play(&[Case::made("wrong", &[step])]);
+        }));
+        assert!(judged.is_err(), "{step:?} should have been noticed");
+    }
+}

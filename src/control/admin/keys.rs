@@ -15,6 +15,7 @@ use crate::cache::key::{self, KeyHash};
 use crate::cache::life::State as Life;
 use crate::cache::store::{Cache, Standing};
 use crate::cache::{Content, Object};
+use crate::log::redact;
 
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
@@ -38,13 +39,20 @@ fn wish(query: &str) -> Result<Wish, Refusal> {
     Ok(Wish { limit, prefix, route })
 }
 
+/// The URL of a key as it is shown: what is hidden there cannot be found out by asking for prefixes either.
+fn shown_url(key: &[u8]) -> Vec<u8> {
+    let mut clean = Vec::new();
+    redact::uri(key::identity(key), &mut clean);
+    clean
+}
+
 /// As many objects as are wished for, in no order; `more` says whether there were others.
 fn list(cache: &Cache, wish: &Wish, now_ms: u64) -> Value {
     let (mut shown, mut more) = (Vec::new(), false);
     cache.for_each(|hash, object| {
         // There is no way to stop a visit: the rest is passed by at the price of a look.
         let identity_fits =
-            wish.prefix.as_ref().is_none_or(|prefix| key::identity(&object.key).starts_with(prefix.as_bytes()));
+            wish.prefix.as_ref().is_none_or(|prefix| shown_url(&object.key).starts_with(prefix.as_bytes()));
         if more || !identity_fits {
             return;
         }

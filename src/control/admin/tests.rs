@@ -56,7 +56,11 @@ fn place(state: &AdminState, method: &str, url: &str, key: KeyPolicy) -> (KeyHas
     let plain = CachePolicy::plain(Arc::clone(&route.name), Arc::clone(&route.bumps), Arc::clone(&route.counters));
     let policy = CachePolicy { key, ..plain };
     let mut bytes = Vec::new();
-    key::write(&mut bytes, &policy, &KeyRequest { head: &head, scheme: "https", body: b"", salt: &SALT });
+    key::write(
+        &mut bytes,
+        &policy,
+        &KeyRequest { head: &head, scheme: "https", trusted: false, body: b"", salt: &SALT },
+    );
     (key::hash(&SALT, &bytes, b""), bytes, head)
 }
 

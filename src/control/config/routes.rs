@@ -39,6 +39,7 @@ pub(super) fn resolve(
         if let Some(used) = used.get_mut(index) {
             *used = true;
         }
+        let source = format!("{} {:?} {:?}", options.name, options.host, rewrite);
         let compiled = Route {
             name,
             upstream: index,
@@ -48,7 +49,7 @@ pub(super) fn resolve(
             body_bytes_max: or(&route.body_max, body_bytes),
             connect_ms: or(&route.connect_timeout, options.connect_ms),
             read_ms: or(&route.read_timeout, options.read_ms),
-            cache: cache.map(Arc::new),
+            cache: cache.map(|policy| Arc::new(policy.stands_on(&source))),
         };
         routes.push((matcher, compiled));
     }

@@ -17,6 +17,7 @@ pub struct Config {
     endpoints: String,
     route: String,
     path: String,
+    cache: Option<String>,
     more: String,
 }
 
@@ -98,6 +99,11 @@ impl Config {
         Self { route: self.route + line + "\n", ..self }
     }
 
+    /// Adds a `[route.cache]` table with these lines.
+    pub fn cache(self, lines: &str) -> Self {
+        Self { cache: Some(self.cache.unwrap_or_default() + lines + "\n"), ..self }
+    }
+
     /// The line of the route that says which paths it takes.
     pub fn path(self, line: &str) -> Self {
         Self { path: line.to_owned(), ..self }
@@ -110,12 +116,13 @@ impl Config {
 
     /// The file.
     pub fn toml(&self) -> String {
-        let Self { server, limits, log, listener, address, upstream, endpoints, route, path, more } = self;
+        let Self { server, limits, log, listener, address, upstream, endpoints, route, path, cache, more } = self;
+        let cache = cache.as_ref().map(|lines| format!("[route.cache]\n{lines}")).unwrap_or_default();
         let admin = if server.contains("admin") { "" } else { "admin = \"127.0.0.1:0\"\n" };
         format!(
             "[server]\n{admin}{server}\n[server.limits]\n{limits}\n[log]\n{log}\n[[listener]]\naddress = \"{address}\"\n\
              {listener}\n[[upstream]]\nname = \"origin\"\nendpoints = [{endpoints}]\n{upstream}\n[[route]]\n\
-             name = \"all\"\n{path}\nupstream = \"origin\"\n{route}\n{more}\n"
+             name = \"all\"\n{path}\nupstream = \"origin\"\n{route}\n{cache}\n{more}\n"
         )
     }
 

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::message::Response;
 use super::wire::{Connection, Wire};
-use super::{WAIT, eventually};
+use super::{WAIT, eventually, now_ms};
 
 /// Lines of a stream of the child, collected by a thread of their own.
 #[derive(Clone, Default)]
@@ -200,6 +200,18 @@ impl Gateway {
         Self::spawn(dir, &["run", "--config", &file, "--cores", "1", "--driver", super::driver()])
     }
 
+    /// The same on so many cores.
+    #[track_caller]
+    pub fn start_on_cores(config: &str, cores: usize) -> Self {
+        let dir = TempDir::new().expect("a scratch folder");
+        let file = dir.path().join("gateway.toml");
+        std::fs::write(&file, config).expect("a file in the scratch folder");
+        let cores = cores.to_string();
+        let args = ["run", "--config", text(&file), "--cores", &cores, "--driver", super::driver()];
+        let started = Self::spawn(dir, &args);
+        started.unwrap_or_else(|failed| panic!("the gateway did not start: {failed:#?}\n{config}"))
+    }
+
     /// The same on every core of the machine.
     #[track_caller]
     pub fn start_on_all_cores(config: &str) -> Self {
@@ -304,6 +316,26 @@ impl Gateway {
         client.read_response()
     }
 
+    /// JSON posted to the admin listener, with these field lines (each with its CRLF) beside the usual ones.
+    #[track_caller]
+    pub fn admin_post_with(&self, path: &str, fields: &str, json: &str) -> Response {
+        let mut client = connect(self.ready.admin.expect("an admin listener"));
+        client.send(format!(
+            "POST {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             {fields}content-length: {}\r\n\r\n{json}",
+            json.len()
+        ));
+        client.read_response()
+    }
+
+    /// JSON posted to the admin listener, and the JSON that comes back; the status is 200.
+    #[track_caller]
+    pub fn admin_post(&self, path: &str, json: &str) -> serde_json::Value {
+        let response = self.admin_post_with(path, "", json);
+        assert_eq!(response.status, 200, "{path} {json}: {}", response.text());
+        serde_json::from_slice(&response.body.bytes).expect("the admin listener answers with JSON")
+    }
+
     /// The sum of all series of a metric whose line contains every one of `parts`; 0 when there is none.
     #[track_caller]
     pub fn metric(&self, name: &str, parts: &[&str]) -> f64 {
@@ -311,6 +343,16 @@ impl Gateway {
         let named = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
         let lines = text.lines().filter(named).filter(|line| parts.iter().all(|part| line.contains(part)));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// Waits until a metric, counted behind the answer that a client has seen, has reached this number and no more.
+    #[track_caller]
+    pub fn expect_metric(&self, name: &str, parts: &[&str], number: f64) {
+        let start = now_ms();
+        while self.metric(name, parts) < number && now_ms() - start < WAIT.as_millis() as u64 {
+            super::pause();
+        }
+        assert_eq!(self.metric(name, parts), number, "{name} {parts:?}");
     }
 
     /// Process id.

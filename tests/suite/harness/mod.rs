@@ -11,6 +11,7 @@ pub mod gateway;
 pub mod message;
 pub mod origin;
 pub mod referee;
+pub mod script;
 pub mod tls;
 pub mod wire;
 
@@ -21,7 +22,8 @@ pub use config::Config;
 pub use gateway::{Gateway, connect, run, text};
 pub use message::{Body, End, Framing, Response};
 pub use origin::{Origin, ReservedPort, Serving};
-pub use ringway::base::clock::now_ms;
+pub use ringway::base::clock::{now_ms, unix_ms};
+pub use script::{Case, Row, Stage};
 pub use tls::Authority;
 pub use wire::Connection;
 

@@ -33,6 +33,12 @@ impl Origin {
         Self { tls: Some(config), ..Self::new() }
     }
 
+    /// Another taker of the same connections.
+    pub fn share(&self) -> Self {
+        let listener = self.listener.try_clone().expect("a second handle");
+        Self { listener, tls: self.tls.clone(), accepted: AtomicUsize::new(0) }
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.listener.local_addr().expect("a listener has an address")
@@ -67,6 +73,16 @@ impl Origin {
         (connection, request)
     }
 
+    /// The next request, wherever it comes: on this kept connection or on a new one.
+    #[track_caller]
+    pub fn accept_request_on(&self, kept: &mut Connection) -> (Option<Connection>, Request) {
+        if readable_either(kept.tcp(), self) {
+            return (None, kept.read_request());
+        }
+        let (connection, request) = self.accept_request();
+        (Some(connection), request)
+    }
+
     /// Asserts that no connection waits to be accepted.
     #[track_caller]
     pub fn expect_no_connection(&self) {
@@ -79,8 +95,20 @@ impl Origin {
     }
 
     /// Turns into an origin that answers by itself.
-    pub fn serve(self, answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static) -> Serving {
-        Serving::start(self, Arc::new(answer))
+    pub fn serve<R: Into<Reply>>(self, answer: impl Fn(&Request) -> R + Send + Sync + 'static) -> Serving {
+        Serving::start(self, Arc::new(move |request: &Request| answer(request).into()))
+    }
+}
+
+/// What a serving origin sends, and whether it closes the connection behind it.
+pub struct Reply {
+    pub bytes: Vec<u8>,
+    pub close: bool,
+}
+
+impl From<Vec<u8>> for Reply {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, close: false }
     }
 }
 
@@ -156,7 +184,7 @@ struct Record {
     stop: AtomicBool,
 }
 
-type Answer = Arc<dyn Fn(&Request) -> Vec<u8> + Send + Sync>;
+type Answer = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
 
 impl Serving {
     fn start(origin: Origin, answer: Answer) -> Self {
@@ -230,7 +258,8 @@ fn serve_connection(mut connection: Connection, record: &Record, answer: &Answer
         }
         let reply = answer(&request);
         record.requests.lock().expect("no test thread panicked").push(request);
-        match connection.try_send(&reply) {
+        match connection.try_send(&reply.bytes) {
+            Ok(()) if reply.close => break,
             Ok(()) => {}
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(_) => break,

@@ -2,5 +2,5 @@
 #![cfg(loom)]
 
 pub mod base;
-#[path = "../../src/cache/life.rs"]
+#[path = "../../../src/cache/life.rs"]
 pub mod life;

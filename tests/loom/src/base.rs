@@ -1,4 +1,4 @@
 //! Rank 0: only the atomics.
 
-#[path = "../../src/base/sync.rs"]
+#[path = "../../../src/base/sync.rs"]
 pub mod sync;
