@@ -24,10 +24,40 @@ const LAST: &[Row] = &[
 ];
 
 /// A 304 that may not be stored gives the client the confirmed body, one that confirms something else a fresh one; what
-/// was stored is gone. They were 502.
+/// was stored is gone. The client had 502, and where other fields choose from now on, what was stored stayed.
 #[test]
 fn a_last_confirmation_is_an_answer() {
     Stage::new("").play(&Case::all(LAST));
+}
+
+/// The same for many who wait for the word of the origin: each has an answer, and not each of them asks again.
+#[test]
+fn a_last_confirmation_is_an_answer_for_all() {
+    let kinds =
+        [("Cache-Control: no-store\r\nETag: \"e\"", "old"), ("Vary: *\r\nETag: \"e\"", "old"), ("ETag: \"f\"", "new")];
+    for (said, body) in kinds {
+        let origin = Origin::new();
+        let gateway = Config::to(&origin).cache("").start();
+        let (first, mut peer) = being_confirmed(&gateway, &origin);
+        let mut all = vec![first];
+        for _ in 0..9 {
+            let mut client = gateway.client();
+            client.send(get("/"));
+            all.push(client);
+        }
+        eventually("all wait", || gateway.metric("ringway_exchanges_active", &[]) >= 10.0);
+        peer.send(format!("HTTP/1.1 304 Not Modified\r\n{said}\r\n\r\n"));
+        if body == "new" {
+            let (fresh, seen) = origin.accept_request_on(&mut peer);
+            assert_eq!(seen.field("if-none-match"), None);
+            fresh.unwrap_or(peer).send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 3\r\n\r\nnew");
+        }
+        for client in &mut all {
+            let response = client.read_response();
+            assert_eq!((response.status, response.text().as_str()), (200, body), "{said}: {:?}", response.head);
+        }
+        origin.expect_no_connection();
+    }
 }
 
 /// An origin that fails.
@@ -84,7 +114,8 @@ fn a_cold_condition_stores_what_it_fetched() {
     origin.expect_no_connection();
 }
 
-/// A purge while an answer is being confirmed: the origin is asked for a fresh one. It was 502.
+/// A purge while an answer is being confirmed: the origin is asked for a fresh one. The purged one was
+/// served.
 #[test]
 fn a_purge_while_it_is_confirmed() {
     for purge in ["{\"url\":\"http://t/\"}", "{\"all\":true}", "{\"tag\":\"x\"}", "{\"prefix\":\"t/\"}"] {
