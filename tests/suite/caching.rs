@@ -1,12 +1,13 @@
 //! The cache as an operator has it: rules of a route, purges, restarts, and what is told about it.
 //!
 //! Here: what the cache tells, and how it lives with reloads and restarts. The files beside this one: each key of
-//! `[route.cache]` (`policy`), purging (`purge`), hits on busy connections (`hits`), all at once (`storm`).
+//! `[route.cache]` (`policy`), purging (`purge`), hits on busy connections (`hits`), restarts (`restart`), all at once (`storm`).
 
 mod hits;
 #[rustfmt::skip] // a row stays a line
 mod policy;
 mod purge;
+mod restart;
 mod storm;
 
 use rustix::process::Signal;

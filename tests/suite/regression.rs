@@ -2,13 +2,19 @@
 //!
 //! Here: what concerns bytes and connections as such. The files beside this one: whose bytes are whose (`framing`), what
 //! heads carry (`fields`), how long anybody waits (`patience`), who waits for whom (`turns`), how connections end
-//! (`endings`) and the process (`departure`), and what is changed and told while it runs (`upkeep`).
+//! (`endings`) and the process (`departure`), and what is changed and told while it runs (`upkeep`). Of the cache: what the
+//! origin says about a stored answer (`confirmations`), whose answer is whose (`kept_apart`), answers on their way
+//! (`arrivals`), and hits and memory (`supplies`).
 
+mod arrivals;
+mod confirmations;
 mod departure;
 mod endings;
 mod fields;
 mod framing;
+mod kept_apart;
 mod patience;
+mod supplies;
 mod turns;
 mod upkeep;
 

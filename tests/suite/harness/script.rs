@@ -7,11 +7,12 @@
 //!   leaves it out. `...` in front: again and again until what is expected is seen, the origin asked or not.
 //! * Origin: empty = it is not asked; `x` = it closes whenever it is asked; else a status, field lines, trailers (`^Name: value`)
 //!   and a body: `=` with a length, `+` as chunks, `<` until the close, `!` with a length that it does not reach, `-` as
-//!   chunks without the last one. `?` in front: it may be asked or not.
+//!   chunks without the last one. `?` in front: it may be asked or not. ` && ` between two answers: it is asked twice.
 //! * Expected: a status and words, then `Name: value`, `Name` (is there), `!Name` (is not), `Name~part`, `Name>=number`,
 //!   `Name<=number`, `=body`, `*part of the body`; with `>` in front the same of the request that the origin got, where
 //!   `method` and `target` are names too. Words: see [`Status::check`].
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -51,8 +52,8 @@ impl Case {
 pub struct Stage {
     pub gateway: Gateway,
     pub origin: Serving,
-    /// What the origin answers at the moment, made from the step.
-    answer: Arc<Mutex<String>>,
+    /// What the origin answers at the moment, made from the step: one after the other, the last one again and again.
+    answers: Arc<Mutex<VecDeque<String>>>,
 }
 
 /// One row on the stage.
@@ -73,14 +74,15 @@ impl Stage {
     /// A stage with another configuration.
     #[track_caller]
     pub fn with(config: impl Fn(Config) -> Config) -> Self {
-        let answer = Arc::new(Mutex::new(String::new()));
-        let shared = Arc::clone(&answer);
+        let answers = Arc::new(Mutex::new(VecDeque::from([String::new()])));
+        let shared = Arc::clone(&answers);
         let origin = Origin::new().serve(move |request: &Request| {
-            let answer = shared.lock().expect("no panic while answering").clone();
-            reply(&answer, request)
+            let mut answers = shared.lock().expect("no panic while answering");
+            let answer = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
+            reply(&answer.unwrap_or_default(), request)
         });
         let gateway = config(Config::to(&origin)).start();
-        Self { gateway, origin, answer }
+        Self { gateway, origin, answers }
     }
 
     /// Plays every row, each on a path and a connection of its own, and fails with all that went wrong.
@@ -112,7 +114,8 @@ impl Stage {
     }
 
     fn set_answer(&self, answer: &str) {
-        answer.clone_into(&mut self.answer.lock().expect("no panic while answering"));
+        let answers = answer.split(" && ").map(str::to_owned).collect();
+        *self.answers.lock().expect("no panic while answering") = answers;
     }
 }
 
@@ -166,12 +169,13 @@ impl Play<'_> {
                 !asked.is_empty()
             });
         }
-        let most = match origin {
-            "" => 0,
-            "x" => usize::MAX,
-            _ => 1,
+        let (least, most) = match (origin, origin.matches(" && ").count()) {
+            ("", _) => (0, 0),
+            ("x", _) => (0, usize::MAX),
+            (_, 0) => (0, 1),
+            (_, more) => (more + 1, more + 1),
         };
-        if asked.len() > most {
+        if asked.len() < least || asked.len() > most {
             let asked: Vec<String> = asked.iter().map(Request::brief).collect();
             return Err(format!("the origin was asked {asked:?}; the client saw {}", brief(&seen)));
         }
