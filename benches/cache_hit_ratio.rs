@@ -9,7 +9,8 @@
 
 mod traces;
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::process::ExitCode;
 
 use traces::contenders::{NAMES, Weights, make};
@@ -71,15 +72,12 @@ fn table(part: &str) -> Result<(), String> {
 
 fn replay(file: &str, bytes: &str) -> Result<(), String> {
     let capacity: u64 = bytes.parse().map_err(|e| format!("--bytes {bytes}: {e}"))?;
-    let text = std::fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))?;
-    let ask = |line: &str| {
-        let (key, bytes) = line.split_once(' ')?;
-        Some(Ask { key: key.parse().ok()?, bytes: bytes.parse().ok()? })
-    };
+    let lines = BufReader::new(File::open(file).map_err(|e| format!("{file}: {e}"))?).lines();
     let mut store = Store::new(capacity);
     let (mut asks, mut hits) = (0, 0);
-    for line in text.lines() {
-        let ask = ask(line).ok_or_else(|| format!("{file}: `{line}` is not KEY BYTES"))?;
+    for line in lines {
+        let line = line.map_err(|e| format!("{file}: {e}"))?;
+        let ask = ask(&line).ok_or_else(|| format!("{file}: `{line}` is not KEY BYTES"))?;
         asks += 1;
         if store.get(ask.key) {
             hits += 1;
@@ -89,12 +87,14 @@ fn replay(file: &str, bytes: &str) -> Result<(), String> {
     }
     let figures = store.cache.figures();
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let rss = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or_default().trim().to_owned();
-    writeln!(
-        std::io::stdout(),
-        "asks {asks} hits {hits} objects {} charged {} peak rss (trace included) {rss}",
-        figures.objects,
-        figures.bytes
-    )
-    .map_err(|e| e.to_string())
+    let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or_default();
+    let peak = peak.trim().trim_end_matches(" kB");
+    let (objects, charged) = (figures.objects, figures.bytes);
+    writeln!(std::io::stdout(), "asks {asks} hits {hits} objects {objects} charged {charged} peak_kib {peak}")
+        .map_err(|e| e.to_string())
+}
+
+fn ask(line: &str) -> Option<Ask> {
+    let (key, bytes) = line.split_once(' ')?;
+    Some(Ask { key: key.parse().ok()?, bytes: bytes.parse().ok()? })
 }
