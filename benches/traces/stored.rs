@@ -19,6 +19,8 @@ use ringway::http::{Method, Version};
 /// Fields as a small API sends them.
 const LINES: &[u8] = b"Content-Type: application/json\r\nCache-Control: max-age=600\r\n\
 Date: Mon, 23 Nov 2026 20:00:00 GMT\r\n";
+/// What an answer and its key have beyond the name `obj_N` and the body: field lines and the other parts of a key.
+pub const HTTP_BYTES: u64 = LINES.len() as u64 + 62;
 const SALT: [u8; 32] = [7; 32];
 
 /// Makes keys and answers for one cache.
@@ -26,6 +28,7 @@ pub struct Store {
     pub cache: Arc<Cache>,
     maker: Maker,
     body: Vec<u8>,
+    empty: Arc<AnswerHead>,
 }
 
 /// Makes the key of a number, as for `GET http://api.example.com/obj_N`.
@@ -65,7 +68,8 @@ pub fn place(key: &[u8]) -> KeyHash {
 impl Store {
     /// Over an empty cache of so many bytes.
     pub fn new(capacity: u64) -> Self {
-        Self { cache: Cache::new(capacity, SALT), maker: Maker::new(), body: Vec::new() }
+        assert_eq!(Maker::new().key(7).len() + LINES.len(), HTTP_BYTES as usize + "obj_7".len());
+        Self { cache: Cache::new(capacity, SALT), maker: Maker::new(), body: Vec::new(), empty: head(0) }
     }
 
     /// Whether the answer is there. Counts a use.
@@ -82,21 +86,17 @@ impl Store {
         put(&self.cache, place(key), key, &self.body[..bytes]).is_some()
     }
 
-    /// Stores an object that is charged with so many bytes and holds nothing: what eviction alone is worth.
+    /// Stores an answer that weighs so many bytes, all of them freed with it: what eviction alone is worth.
     pub fn put_weight(&mut self, number: u64, bytes: u64) -> bool {
         let key = self.maker.key(number);
         let hash = place(key);
-        let Some(charge) = self.cache.charge(bytes) else { return false };
-        let object = Object::complete(origin(&self.cache, key), Content::HitForMiss { until_ms: 0 }, charge);
+        let charges = || Some((self.cache.charge(bytes)?, self.cache.charge(0)?, self.cache.charge(0)?));
+        let Some((weight, none, zero)) = charges() else { return false };
+        let answer = Answer { head: Arc::clone(&self.empty), body: Body::new(Vec::new(), weight), charge: none };
+        let object = Object::complete(origin(&self.cache, key), Content::Answer(answer), zero);
         self.cache.replace(hash, &object);
         self.cache.admit(hash, &object);
         true
-    }
-
-    /// Whether anything is there. Counts a use.
-    pub fn get_weight(&mut self, number: u64) -> bool {
-        let key = self.maker.key(number);
-        self.cache.find(place(key), key).is_some()
     }
 }
 
