@@ -3,8 +3,9 @@
 //! New objects enter a small queue; those that are used there move to the main one, the others leave and are remembered
 //! in the ghost, from where a second arrival enters the main queue at once. Unlike in the article the small queue has no
 //! fixed share: an object that comes back soon after it left the small queue makes it larger, one that comes back soon
-//! after it left the main queue makes it smaller. Takes no lock, never waits, and does a bounded number of steps. Does
-//! not know the table: it returns who has to go.
+//! after it left the main queue makes it smaller. Nor has the ghost a fixed reach: where almost nothing that enters the
+//! main queue leaves it again, objects that come back later enter it, too. Takes no lock, never waits, and does a bounded
+//! number of steps. Does not know the table: it returns who has to go.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -23,9 +24,13 @@ const SMALL_SHARE_FIRST: u64 = 100_000_000;
 const SMALL_SHARE_MIN: u64 = 10_000_000;
 const SMALL_SHARE_MAX: u64 = 700_000_000;
 const BILLION: u64 = 1_000_000_000;
-/// Objects that came back are promoted where, since they left, no more were evicted from the small queue than the
-/// cache's objects by this divisor.
-const GHOST_DIVISOR: u64 = 2;
+/// Objects that came back are promoted where, since they left, no more were evicted from the small queue than the ghost's
+/// reach: at least the cache's objects by this divisor, at most so many times as many.
+const REACH_DIVISOR: u64 = 2;
+const REACH_FACTOR: u64 = 5;
+/// An eviction from the small queue makes the reach larger by one, one from the main queue smaller by this: it settles
+/// where one object in so many leaves by the main queue.
+const REACH_LOSS: u64 = 80;
 /// They are taken for a sign that their queue is too small where no more were evicted than by this divisor.
 const SIGN_DIVISOR: u64 = 10;
 /// Objects that are looked at before one goes, whatever its uses.
@@ -82,6 +87,8 @@ pub struct Eviction {
     ghost: Ghost,
     /// Billionths of the bytes that are the small queue's.
     small_share: AtomicU64,
+    /// How many evictions from the small queue ago an object may have left to be promoted; its bounds are those of use.
+    reach: AtomicU64,
     ghost_hits: AtomicU64,
 }
 
@@ -94,6 +101,7 @@ impl Eviction {
             main: Queue::default(),
             ghost: Ghost::new(keys),
             small_share: AtomicU64::new(SMALL_SHARE_FIRST),
+            reach: AtomicU64::new(0),
             ghost_hits: AtomicU64::new(0),
         }
     }
@@ -122,7 +130,8 @@ impl Eviction {
             }
             _ => {}
         }
-        let is_promoted = is_sign || (back.from == From::Small && back.age <= objects / GHOST_DIVISOR);
+        let reach = bounded(self.reach.load(Relaxed), objects);
+        let is_promoted = is_sign || (back.from == From::Small && back.age <= reach);
         self.ghost_hits.fetch_add(u64::from(is_promoted), Relaxed);
         is_promoted
     }
@@ -164,6 +173,7 @@ impl Eviction {
             return Look::Next;
         }
         self.ghost.insert(entry.hash, From::Small);
+        self.extend(1, 0);
         Look::Evicted(entry)
     }
 
@@ -179,7 +189,14 @@ impl Eviction {
             return Look::Next;
         }
         self.ghost.insert(entry.hash, From::Main);
+        self.extend(0, REACH_LOSS);
         Look::Evicted(entry)
+    }
+
+    /// Makes the ghost's reach larger or smaller by so many evictions. Two cores at once may lose one of them.
+    fn extend(&self, gain: u64, loss: u64) {
+        let reach = self.reach.load(Relaxed);
+        self.reach.store(bounded((reach + gain).saturating_sub(loss), self.len() as u64), Relaxed);
     }
 
     /// Takes dead objects out: passes `entries` entries of both queues from the front to the back, in their order.
@@ -217,8 +234,82 @@ impl Eviction {
         self.small_share.load(Relaxed)
     }
 
+    /// Evictions from the small queue within which an object comes back to be promoted.
+    pub fn reach(&self) -> u64 {
+        bounded(self.reach.load(Relaxed), self.len() as u64)
+    }
+
     /// Objects that came back soon after they were evicted.
     pub fn ghost_hits(&self) -> u64 {
         self.ghost_hits.load(Relaxed)
+    }
+}
+
+/// The ghost's reach within its bounds, for a cache of so many objects.
+fn bounded(reach: u64, objects: u64) -> u64 {
+    reach.clamp(objects / REACH_DIVISOR, objects * REACH_FACTOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::account::Account;
+    use super::super::object::{Content, Origin};
+    use super::*;
+    use crate::http::Method;
+
+    /// A cache of 100 objects with nothing around it.
+    struct Hundred {
+        account: Arc<Account>,
+        eviction: Eviction,
+        objects: Vec<Entry>,
+    }
+
+    impl Hundred {
+        fn new() -> Self {
+            Self { account: Account::new(u64::MAX), eviction: Eviction::new(1 << 20), objects: Vec::new() }
+        }
+
+        /// Stores an object under a number, evicts where there are more than 100, and returns it.
+        fn store(&mut self, number: u64) -> Arc<Object> {
+            let charge = self.account.charge(1).expect("room");
+            let origin = Origin { key: Box::default(), method: Method::Get, birth: 0, url: 0 };
+            let object = Object::complete(origin, Content::HitForMiss { until_ms: 0 }, charge);
+            let mixed = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let hash = KeyHash(u128::from(mixed) << 64 | u128::from(mixed.rotate_left(32)));
+            while self.eviction.len() >= 100 {
+                self.objects.push(self.eviction.evict().expect("somebody because there are 100"));
+            }
+            self.eviction.admit(Entry { hash, object: Arc::clone(&object), weight: 1 });
+            object
+        }
+    }
+
+    #[test]
+    fn what_comes_once_leaves_in_its_order_and_what_was_used_stays() {
+        let mut cache = Hundred::new();
+        let used: Vec<_> = (0..50).map(|number| cache.store(number)).collect();
+        used.iter().for_each(|object| object.touch());
+        (1_000..2_000).for_each(|number| drop(cache.store(number)));
+        assert_eq!(cache.eviction.len(), 100);
+        assert!(cache.objects.iter().all(|gone| used.iter().all(|object| !Arc::ptr_eq(object, &gone.object))));
+    }
+
+    #[test]
+    fn the_reach_grows_where_nothing_leaves_the_main_queue_and_falls_where_much_does() {
+        let mut cache = Hundred::new();
+        assert_eq!(cache.eviction.reach(), 0);
+        for number in 0..1_000 {
+            cache.store(number);
+        }
+        assert!(cache.eviction.reach() >= 99 * REACH_FACTOR, "everything left by the small queue");
+        let before = cache.eviction.ghost_hits();
+        cache.store(700);
+        assert_eq!(cache.eviction.ghost_hits(), before + 1, "it left 200 evictions ago");
+        for number in 10_000..10_400 {
+            cache.store(number).touch();
+        }
+        assert!(cache.eviction.reach() <= 100 / REACH_DIVISOR, "everything leaves by the main queue");
+        cache.store(950);
+        assert_eq!(cache.eviction.ghost_hits(), before + 1);
     }
 }
