@@ -54,7 +54,7 @@ impl Maker {
         let parsed = RequestParser::default().parse(&self.text, &HeadLimits::default(), &mut self.head);
         assert!(parsed.is_ok());
         self.key.clear();
-        let request = KeyRequest { head: &self.head, scheme: "http", body: b"", salt: &SALT };
+        let request = KeyRequest { head: &self.head, scheme: "http", trusted: false, body: b"", salt: &SALT };
         key::write(&mut self.key, &self.policy, &request);
         &self.key
     }

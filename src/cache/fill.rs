@@ -22,8 +22,8 @@ pub enum Ending {
     Whole,
     /// The upstream confirmed what is stored under the key: look there.
     Confirmed,
-    /// It confirmed it for those who ask now, and it is stored no longer: who knows it uses it.
-    ConfirmedOnce,
+    /// It confirmed it for those who ask now, and it is stored no longer: who knows it uses it, `alone` = only who led.
+    ConfirmedOnce { alone: bool },
     /// What is stored was not what the upstream meant; it is gone: look again.
     Again,
     /// The answer may not be shared: everybody goes alone.
@@ -45,6 +45,8 @@ const SEGMENTS: usize = 16;
 /// Bytes of the first chunk where the length of the body is not known, and of the largest.
 const CHUNK_BYTES_FIRST: usize = 4 * 1024;
 const CHUNK_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a segment that is passed on.
+const PASSED_BYTES_MAX: usize = 16 * 1024;
 /// A body whose segments have this many bytes on average is kept as it came; others are copied into one piece.
 const SEGMENT_BYTES_KEPT: usize = 4 * 1024;
 /// Bodies up to here are always copied into one piece.
@@ -233,7 +235,8 @@ impl Writer {
     /// Publishes body bytes of a detached answer: they are freed behind the slowest reader, so nothing is charged.
     #[must_use]
     pub fn pass(&mut self, payload: &[u8]) -> u64 {
-        self.push(Bytes::copy_from_slice(payload));
+        // Small blocks: how far a reader has come is seen block by block.
+        payload.chunks(PASSED_BYTES_MAX).for_each(|piece| self.push(Bytes::copy_from_slice(piece)));
         self.fill.waiting.take()
     }
 

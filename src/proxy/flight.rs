@@ -471,7 +471,8 @@ fn is_error(status: u16) -> bool {
     matches!(status, 429 | 500..=599)
 }
 
-/// How long a reader of an unstored answer may hold up others without taking a block (at most a mebibyte).
-const LEFT_BEHIND_MS: u64 = 5_000;
+/// How long a reader of an unstored answer may hold up others without taking a block (256 KiB where the upstream is
+/// quick).
+const LEFT_BEHIND_MS: u64 = 2_500;
 /// Longest mark behind an error.
 const ERROR_MARK_MS: u64 = 1_000;

@@ -160,7 +160,14 @@ impl Landing {
             Ok(()) => (Ending::Confirmed, None),
             Err(reason) => {
                 core.cache.remove(self.home, &stale.object);
-                let ending = if reason == NotStored::Purged { Ending::Again } else { Ending::ConfirmedOnce };
+                let ending = match reason {
+                    NotStored::Purged => Ending::Again,
+                    // It said for whom it is: what it is for the others is not known.
+                    NotStored::Private | NotStored::VaryStar | NotStored::Authorization => {
+                        Ending::ConfirmedOnce { alone: true }
+                    }
+                    _ => Ending::ConfirmedOnce { alone: false },
+                };
                 (ending, Some(reason))
             }
         }

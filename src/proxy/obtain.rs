@@ -424,13 +424,12 @@ impl<'a> Search<'_, 'a> {
                 self.confirmed = Some(outcome);
                 Waited::Again
             }
-            // For the one who asked: what it said about others is not known.
-            Ending::ConfirmedOnce if handoff.is_some() && self.stale.is_some() => {
+            Ending::ConfirmedOnce { alone } if (handoff.is_some() || !alone) && self.stale.is_some() => {
                 let status = self.forward(Some(304), outcome == CacheOutcome::Merged, None);
                 exchange.cache = Some(CacheNote { outcome: CacheOutcome::Revalidated, status, detail: None });
                 Waited::Obtained(self.stale.take().map_or(Obtained::Pass, Obtained::Hit))
             }
-            Ending::Whole | Ending::Again | Ending::ConfirmedOnce => Waited::Again,
+            Ending::Whole | Ending::Again | Ending::ConfirmedOnce { .. } => Waited::Again,
             Ending::Released(reason) => match handoff.and_then(|left| left.borrow_mut().handed.take()) {
                 Some(handed) => {
                     let detail = Some(reason.name());
