@@ -115,6 +115,28 @@ fn a_drain_waits_for_followers_on_other_cores() {
     }
 }
 
+/// The same for a follower who waits for the first byte.
+#[test]
+fn a_drain_waits_for_the_first_byte_on_other_cores() {
+    let origin = Origin::new();
+    let config = Config::to(&origin).server("drain = \"20s\"").cache("").log("access = \"stdout\"");
+    let mut gateway = Gateway::start_on_cores(&config.log("format = \"json\"").toml(), 2);
+    let [mut leader, mut follower] = one_on_each_core(&gateway);
+    leader.send(get("/"));
+    let (mut peer, _) = origin.accept_request();
+    follower.send(get("/"));
+    eventually("both wait", || gateway.metric("ringway_exchanges_active", &[]) >= 2.0);
+    drop(leader);
+    eventually("it has left", || gateway.metric("ringway_exchanges_active", &[]) <= 1.0);
+    gateway.signal(Signal::TERM);
+    // Longer than a core without clients takes to end.
+    follower.silent_for(400);
+    peer.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 5\r\n\r\nwhole");
+    let response = follower.read_response();
+    assert_eq!((response.status, response.text().as_str()), (200, "whole"));
+    assert_eq!(gateway.wait_exit(), Some(0), "{:#?}", gateway.err.all());
+}
+
 /// One reader who reads nothing does not keep another from an answer that is not stored: that one is served to its end, the
 /// other is cut, and the memory of it all is given back. All waited for the slowest, for ever.
 #[test]
@@ -147,6 +169,40 @@ fn a_reader_of_nothing_is_left_behind() {
         all_is_quiet(&gateway);
         let used = || gateway.metric("ringway_cache_bytes", &[]);
         eventually("the memory is given back", || used() <= before + 16.0 * 1024.0);
+    }
+}
+
+/// Readers who make a pause together, or one alone, are waited for: they get every byte of an answer that is not stored.
+#[test]
+fn nobody_is_left_behind_for_nobody() {
+    let body = noise(6_000_000);
+    for readers in [1, 2] {
+        let origin = Origin::new();
+        let gateway = Config::to(&origin).cache("object_max = \"64KiB\"").start();
+        let mut all: Vec<Connection> = Vec::new();
+        let mut peer = None;
+        for _ in 0..readers {
+            let mut client = narrow_client(&gateway);
+            client.send(get("/large"));
+            all.push(client);
+            peer = peer.or_else(|| Some(origin.accept_request().0));
+        }
+        eventually("all are in", || gateway.metric("ringway_exchanges_active", &[]) >= f64::from(readers));
+        let mut peer = peer.expect("a first one asked");
+        let pieces: Vec<u8> = body.chunks(50_000).flat_map(chunk).collect();
+        let sending = std::thread::spawn(move || peer.send([CHUNKED.as_bytes(), &pieces, b"0\r\n\r\n"].concat()));
+        // Longer than others would be kept waiting.
+        origin::pace(1_300);
+        let read = |mut client: Connection| {
+            let tcp = client.tcp().try_clone().expect("a second handle");
+            socket2::Socket::from(tcp).set_recv_buffer_size(1 << 20).expect("SO_RCVBUF");
+            std::thread::spawn(move || client.read_response())
+        };
+        for reader in all.into_iter().map(read).collect::<Vec<_>>() {
+            let response = reader.join().expect("a reader ends well");
+            assert!(response.body.cut.is_none() && response.body.bytes == body, "{readers} readers");
+        }
+        sending.join().expect("the origin sent all of it");
     }
 }
 
