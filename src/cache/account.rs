@@ -43,6 +43,11 @@ impl Account {
         self.capacity
     }
 
+    /// A charge of nothing, for what is used once and held by its user.
+    pub fn nothing(self: &Arc<Self>) -> Charge {
+        Charge { account: Arc::clone(self), bytes: 0, dying: AtomicBool::new(false) }
+    }
+
     /// Bytes that would have to go before so many could be charged.
     pub fn missing(&self, bytes: u64) -> u64 {
         (self.used() + bytes).saturating_sub(self.allowed())

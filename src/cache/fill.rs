@@ -116,6 +116,8 @@ pub struct Fill {
     /// The first block; none once the answer is detached.
     root: ArcSwapOption<Block>,
     ending: OnceLock<Ending>,
+    /// The head of a stored answer as it was confirmed for the last time.
+    last_head: OnceLock<Arc<AnswerHead>>,
     waiting: Waiting,
     /// One more than the number of the core whose writer waits for room.
     stalled: AtomicU32,
@@ -134,6 +136,7 @@ impl Fill {
             head: OnceLock::new(),
             root: ArcSwapOption::from(Some(Arc::clone(&block))),
             ending: OnceLock::new(),
+            last_head: OnceLock::new(),
             waiting: Waiting::default(),
             stalled: AtomicU32::new(0),
             first: AtomicU64::new(0),
@@ -296,6 +299,12 @@ impl Writer {
         self.fill.stalled.store(u32::try_from(core).unwrap_or(u32::MAX - 1) + 1, Ordering::SeqCst);
     }
 
+    /// Leaves the head of a confirmation that is not to be stored, for those who use it once.
+    pub fn leave_head(&self, head: Arc<AnswerHead>) {
+        // The writer is alone: it is set once.
+        let _ = self.fill.last_head.set(head);
+    }
+
     /// Body bytes published.
     pub fn written(&self) -> u64 {
         self.written
@@ -377,6 +386,11 @@ impl Follower {
     /// The head. `core` is rung when it is there.
     pub fn head(&self, core: usize) -> Step<Arc<AnswerHead>> {
         self.look(core, |fill| fill.head.get().cloned())
+    }
+
+    /// The head of a confirmation that was not stored.
+    pub fn last_head(&self) -> Option<Arc<AnswerHead>> {
+        self.fill.last_head.get().cloned()
     }
 
     /// The next bytes of the body.

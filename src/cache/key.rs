@@ -58,7 +58,7 @@ pub const VARIANT_TAG: u8 = 0xFE;
 
 /// Fields by which a caller is known, in the order their lines are hashed. Proxy-Authorization is for the gateway
 /// itself and says nothing about what the origin will answer.
-const CALLER_FIELDS: [FieldId; 5] =
+pub const CALLER_FIELDS: [FieldId; 5] =
     [FieldId::Authorization, FieldId::XApiKey, FieldId::ApiKey, FieldId::XGoogApiKey, FieldId::Cookie];
 
 /// Bytes of a part before its value: tag and length.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::counters::RouteCounters;
 use crate::bounds;
+use crate::http::FieldId;
 
 /// The cache's rules on one route.
 #[derive(Clone, Debug)]
@@ -180,6 +181,12 @@ impl CachePolicy {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
         self.ground = digest.as_ref().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         self
+    }
+
+    /// Whether a request field is part of the key.
+    pub fn tells_apart(&self, id: FieldId, name: &[u8]) -> bool {
+        super::key::CALLER_FIELDS.contains(&id)
+            || self.key.headers.iter().any(|n| n.as_bytes().eq_ignore_ascii_case(name))
     }
 
     /// How often the version was bumped.

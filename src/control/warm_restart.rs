@@ -85,6 +85,9 @@ impl WarmRestart {
         }
         let age_ms = clock::now_ms().saturating_sub(self.written_ms);
         let purged = (self.cache.sequence(), bumps(&self.keep)) != self.known;
+        if purged && self.interval_ms == 0 {
+            return self.discard();
+        }
         // Who purges all the time does not write all the time.
         let soon_ms = PURGE_MS.max(self.took_ms.saturating_mul(WRITING_SHARE));
         let due_ms = if purged { self.interval_ms.min(soon_ms) } else { self.interval_ms };
@@ -92,6 +95,12 @@ impl WarmRestart {
             self.write();
         }
         None
+    }
+
+    /// Nothing is written before the drain, so what was purged must not come back from the file of the last process.
+    fn discard(&mut self) -> Option<String> {
+        self.known = (self.cache.sequence(), bumps(&self.keep));
+        snapshot::discard(self.path.as_deref()?).err().map(|error| error.to_string())
     }
 
     /// Writes what is there at the end; says what is wrong.

@@ -11,7 +11,7 @@ use super::ask::{Ask, Behalf, Question};
 use super::core::{Core, CoreService};
 use super::exchange::{Peer, RequestId};
 use super::fetch::give_back;
-use super::landing::{Landing, answer_head};
+use super::landing::{Landing, Renewal, answer_head};
 use super::route::Route;
 use super::transfer::{Source, TransferError, breathe};
 use crate::base::clock;
@@ -142,7 +142,7 @@ impl Flight {
         };
         if let Some(stale) = self.stale.clone() {
             if head.status == 304 {
-                return self.confirm(&stale, (connection, framing), head, times);
+                return self.confirm(&stale, (connection, framing), head, times, writer);
             }
             if head.status >= 500 && stands_in(&stale, &self.control, times.1) {
                 return Ending::Failed(Reason::UpstreamStatus);
@@ -236,12 +236,14 @@ impl Flight {
         (connection, framing): (Connection, ResponseFraming),
         head: ResponseHead,
         times: (u64, u64),
+        writer: &Writer,
     ) -> Ending {
         if framing.keep_alive {
             give_back(&self.core, connection);
         }
-        let request = &self.request.head;
-        let (ending, reason) = self.landing.confirm(&self.core, &self.policy, request, stale, &head, times);
+        let (core, policy, request) = (&*self.core, &*self.policy, &self.request.head);
+        let renewal = Renewal { core, policy, request, response: &head, times };
+        let (ending, reason) = self.landing.confirm(&renewal, stale, writer);
         self.core.give_response_head(head);
         reason.into_iter().fold(ending, |ending, reason| self.not_stored(reason, ending))
     }

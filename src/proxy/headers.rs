@@ -47,7 +47,7 @@ pub fn write_request(out: &mut Vec<u8>, parts: &RequestParts<'_>) {
     write_own(out, edits, b"Host", parts.host);
     let replaced = |id| parts.validators.is_some() && STRIPPED.contains(&id);
     copy_fields(out, parts.head.fields(), edits, |f| {
-        !belongs_to_gateway(f.id) && !is_twin(f, edits) && !replaced(f.id) && (parts.trusted || !is_forwarding(f))
+        !belongs_to_gateway(f.id) && !is_twin(f, parts.route) && !replaced(f.id) && (parts.trusted || !is_forwarding(f))
     });
     out.extend_from_slice(parts.validators.unwrap_or_default());
     write_client(out, parts);
@@ -121,7 +121,7 @@ pub fn is_rewritten(name: &[u8]) -> bool {
 }
 
 /// Whether a name with underscores would be read by CGI-like upstreams as one that the gateway or the route guards.
-fn is_twin(field: FieldRef<'_>, edits: &Edits) -> bool {
+fn is_twin(field: FieldRef<'_>, route: &Route) -> bool {
     if field.id != FieldId::Other || memchr::memchr(b'_', field.name).is_none() {
         return false;
     }
@@ -129,7 +129,8 @@ fn is_twin(field: FieldRef<'_>, edits: &Edits) -> bool {
     let family = FieldRef { id: FieldId::of(&plain), name: &plain, value: field.value };
     // The word of a trusted peer counts in its own spelling only: in another one it would not be in a key.
     let is_family = is_forwarding(family);
-    belongs_to_gateway(family.id) || is_family || edits.drops(&plain)
+    let tells_apart = route.cache.as_ref().is_some_and(|policy| policy.tells_apart(family.id, &plain));
+    belongs_to_gateway(family.id) || is_family || tells_apart || route.request.drops(&plain)
 }
 
 /// Copies the fields that are end-to-end, wanted by `keep` and not dropped by the route's edits.

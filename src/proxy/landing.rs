@@ -9,7 +9,7 @@ use super::lookup::write_variant;
 use crate::cache::account::footprint;
 use crate::cache::answer::{Answer, AnswerHead, Body, Terms, VaryValues};
 use crate::cache::fields::{FieldRules, StoredFields, private_lines};
-use crate::cache::fill::Ending;
+use crate::cache::fill::{Ending, Writer};
 use crate::cache::front::Kept;
 use crate::cache::key::{self, KeyHash};
 use crate::cache::ledger::tag_mark;
@@ -142,24 +142,20 @@ impl Landing {
 
     /// The upstream has confirmed what is stored: the same body under a new head (RFC 9111 §4.3.4). Says how the flight
     /// ends, and why the answer is stored no longer where that is so.
-    pub fn confirm(
-        &self,
-        core: &Core,
-        policy: &CachePolicy,
-        request: &RequestHead,
-        stale: &Kept,
-        response: &ResponseHead,
-        times: (u64, u64),
-    ) -> (Ending, Option<NotStored>) {
+    pub fn confirm(&self, renewal: &Renewal<'_>, stale: &Kept, writer: &Writer) -> (Ending, Option<NotStored>) {
+        let core = renewal.core;
         let Content::Answer(stored) = &*stale.content else { return (Ending::Again, None) };
-        if !freshen::confirms(&stored.head, response) {
+        if !freshen::confirms(&stored.head, renewal.response) {
             core.cache.remove(self.home, &stale.object);
             return (Ending::Again, Some(NotStored::UpstreamFailed));
         }
-        match self.put_confirmed(core, policy, request, stale, stored, (response, times)) {
+        match self.put_confirmed(renewal, stale, stored) {
             Ok(()) => (Ending::Confirmed, None),
             Err(reason) => {
                 core.cache.remove(self.home, &stale.object);
+                if let Ok(head) = renewal.head(&stored.head, stored.body.length(), |_| Ok(Terms::default())) {
+                    writer.leave_head(Arc::new(head));
+                }
                 let ending = match reason {
                     NotStored::Purged => Ending::Again,
                     // It said for whom it is: what it is for the others is not known.
@@ -173,16 +169,9 @@ impl Landing {
         }
     }
 
-    fn put_confirmed(
-        &self,
-        core: &Core,
-        policy: &CachePolicy,
-        request: &RequestHead,
-        stale: &Kept,
-        stored: &Answer,
-        (response, times): (&ResponseHead, (u64, u64)),
-    ) -> Result<(), NotStored> {
-        let head = renew(core, policy, request, &stored.head, stored.body.length(), response, times)?;
+    fn put_confirmed(&self, renewal: &Renewal<'_>, stale: &Kept, stored: &Answer) -> Result<(), NotStored> {
+        let core = renewal.core;
+        let head = renewal.head(&stored.head, stored.body.length(), |fields| renewal.terms(&stored.head, fields))?;
         let is_purged = |tags: &[u64]| core.cache.standing(&self.object, tags) == Standing::Purged;
         if is_purged(&head.tags) || is_purged(&stored.head.tags) {
             return Err(NotStored::Purged);
@@ -197,40 +186,59 @@ impl Landing {
     }
 }
 
-/// A stored head with the fields of a confirmation in place, and the terms that follow.
-fn renew(
-    core: &Core,
-    policy: &CachePolicy,
-    request: &RequestHead,
-    stored: &AnswerHead,
-    length: u64,
-    response: &ResponseHead,
-    (request_ms, response_ms): (u64, u64),
-) -> Result<AnswerHead, NotStored> {
-    let without = storable::unstored_fields(response, policy);
-    let rules = FieldRules { response_ms, strip_cookies: policy.set_cookie == SetCookie::Strip, without: &without };
-    let fields = freshen::freshened(&stored.fields, response, &rules)?;
-    let exchange = storable::Exchange { request, response, request_ms, response_ms, random: core.random.next_u64() };
-    let terms = storable::confirmed_terms(&exchange, stored.status, &fields, policy)?;
-    // Other fields choose from now on: what is stored stands under the former choice.
-    let names = stored.vary.as_deref().map(|vary| &*vary.names).unwrap_or_default();
-    match Vary::of(response) {
-        Vary::Nothing => {}
-        Vary::Names(now) if *now == *names => {}
-        Vary::Names(_) | Vary::Star => return Err(NotStored::VaryStar),
+/// A confirmation and what it is judged by.
+pub struct Renewal<'a> {
+    pub core: &'a Core,
+    pub policy: &'a CachePolicy,
+    pub request: &'a RequestHead,
+    pub response: &'a ResponseHead,
+    /// When the request was sent and when the response head came.
+    pub times: (u64, u64),
+}
+
+impl Renewal<'_> {
+    /// The terms that follow from the fields brought up to date.
+    fn terms(&self, stored: &AnswerHead, fields: &StoredFields) -> Result<Terms, NotStored> {
+        let (request_ms, response_ms) = self.times;
+        let random = self.core.random.next_u64();
+        let exchange =
+            storable::Exchange { request: self.request, response: self.response, request_ms, response_ms, random };
+        let terms = storable::confirmed_terms(&exchange, stored.status, fields, self.policy)?;
+        // Other fields choose from now on: what is stored stands under the former choice.
+        let names = stored.vary.as_deref().map(|vary| &*vary.names).unwrap_or_default();
+        match Vary::of(self.response) {
+            Vary::Nothing => Ok(terms),
+            Vary::Names(now) if *now == *names => Ok(terms),
+            Vary::Names(_) | Vary::Star => Err(NotStored::VaryStar),
+        }
     }
-    let said = tags::tags(response);
-    let tags = if said.is_empty() { stored.tags.clone() } else { said.into_iter().map(tag_mark).collect() };
-    Ok(AnswerHead {
-        status: stored.status,
-        version: stored.version,
-        reason: stored.reason.clone(),
-        fields,
-        terms,
-        vary: stored.vary.clone(),
-        tags,
-        length: Some(length),
-    })
+
+    /// A stored head with the fields of the confirmation in place.
+    fn head(
+        &self,
+        stored: &AnswerHead,
+        length: u64,
+        terms: impl Fn(&StoredFields) -> Result<Terms, NotStored>,
+    ) -> Result<AnswerHead, NotStored> {
+        let (response, response_ms) = (self.response, self.times.1);
+        let without = storable::unstored_fields(response, self.policy);
+        let strip_cookies = self.policy.set_cookie == SetCookie::Strip;
+        let rules = FieldRules { response_ms, strip_cookies, without: &without };
+        let fields = freshen::freshened(&stored.fields, response, &rules)?;
+        let terms = Terms { response_ms, ..terms(&fields)? };
+        let said = tags::tags(response);
+        let tags = if said.is_empty() { stored.tags.clone() } else { said.into_iter().map(tag_mark).collect() };
+        Ok(AnswerHead {
+            status: stored.status,
+            version: stored.version,
+            reason: stored.reason.clone(),
+            fields,
+            terms,
+            vary: stored.vary.clone(),
+            tags,
+            length: Some(length),
+        })
+    }
 }
 
 /// The head of an answer as it will be stored, and the lines that only who asked for it gets.

@@ -16,7 +16,7 @@ use super::route::Route;
 use super::upload::Upload;
 use crate::base::clock;
 use crate::cache::account::footprint;
-use crate::cache::answer::AnswerHead;
+use crate::cache::answer::{Answer, AnswerHead};
 use crate::cache::cache_status::{Fwd, Status};
 use crate::cache::directives::RequestControl;
 use crate::cache::fill::{Ending, Fill, Follower, Step};
@@ -76,6 +76,8 @@ struct Search<'s, 'a> {
     failures: usize,
     /// The key was asked for often enough for its answer to be stored.
     wanted: bool,
+    /// The head of a confirmation that was not stored.
+    confirmed_head: Option<Arc<AnswerHead>>,
 }
 
 /// Looks the request up, and waits where waiting is worth it.
@@ -114,6 +116,7 @@ pub async fn obtain<'a>(
         confirmed: None,
         failures: 0,
         wanted: true,
+        confirmed_head: None,
     };
     let obtained = search.run(client, exchange).await;
     looking.end(core);
@@ -397,6 +400,7 @@ impl<'a> Search<'_, 'a> {
                 Waited::Obtained(Obtained::Follow(Followed { follower, head, leads, private }))
             }
             Ok(Step::Ended(ending)) => {
+                self.confirmed_head = follower.last_head();
                 drop(follower);
                 self.ended(ending, outcome, handoff, client, exchange)
             }
@@ -427,7 +431,7 @@ impl<'a> Search<'_, 'a> {
             Ending::ConfirmedOnce { alone } if (handoff.is_some() || !alone) && self.stale.is_some() => {
                 let status = self.forward(Some(304), outcome == CacheOutcome::Merged, None);
                 exchange.cache = Some(CacheNote { outcome: CacheOutcome::Revalidated, status, detail: None });
-                Waited::Obtained(self.stale.take().map_or(Obtained::Pass, Obtained::Hit))
+                Waited::Obtained(self.stale.take().map_or(Obtained::Pass, |stale| Obtained::Hit(self.used_once(stale))))
             }
             Ending::Whole | Ending::Again | Ending::ConfirmedOnce { .. } => Waited::Again,
             Ending::Released(reason) => match handoff.and_then(|left| left.borrow_mut().handed.take()) {
@@ -442,6 +446,14 @@ impl<'a> Search<'_, 'a> {
             },
             Ending::Failed(reason) => self.failed(reason, outcome, exchange),
         }
+    }
+
+    /// A stored answer under the head of its last confirmation: what the origin says about it now, nobody stores.
+    fn used_once(&mut self, stale: Rc<Kept>) -> Rc<Kept> {
+        let (Content::Answer(answer), Some(head)) = (&*stale.content, self.confirmed_head.take()) else { return stale };
+        let (body, charge) = (Arc::clone(&answer.body), self.core.cache.account().nothing());
+        let content = Content::Answer(Answer { head, body, charge });
+        Kept::new(Arc::clone(&stale.object), Arc::new(content), 0)
     }
 
     fn failed(&mut self, reason: Reason, outcome: CacheOutcome, exchange: &mut Exchange<'a>) -> Waited<'a> {

@@ -18,6 +18,7 @@ const LAST: &[Row] = &[
     ("Vary on what was not chosen by", &[("GET", OLD, "200 -"), ("GET", "304|Cache-Control: max-age=60|Vary: X-A|ETag: \"e\"", "200 valid|=old"), ("GET|X-A: 1", NEW, "200 miss|=new")]),
     ("another entity tag", &[("GET", OLD, "200 -"), ("GET", "304|Cache-Control: max-age=60|ETag: \"f\" && 200|Cache-Control: max-age=60|=new", "200 miss|=new|>!If-None-Match"), ("GET", "", "200 hit|=new")]),
     ("another entity tag, and a part is wanted", &[("GET", OLD, "200 -"), ("GET|Range: bytes=1-1", "304|ETag: \"f\" && 200|Cache-Control: max-age=60|=new", "200 pass detail=range|=new|>Range: bytes=1-1")]),
+    ("no-store is said to the client too", &[("GET", OLD, "200 -"), ("GET", "304|Cache-Control: no-store|X-New: 1|ETag: \"e\"", "200 valid|=old|Cache-Control: no-store|X-New: 1")]),
     ("no-store, and the client knows it", &[("GET", OLD, "200 -"), ("GET|If-None-Match: \"e\"", "304|Cache-Control: no-store|ETag: \"e\"", "304 -"), ("GET", NEW, "200 miss|=new")]),
     ("no-store, and a part is wanted", &[("GET", OLD, "200 -"), ("GET|Range: bytes=1-1", "304|Cache-Control: no-store|ETag: \"e\"", "206 -|=l"), ("GET", NEW, "200 miss|=new")]),
     ("no-store, and the client insisted", &[("GET", A, "200 miss"), ("GET|Cache-Control: no-cache", "304|Cache-Control: no-store|ETag: \"e\"", "200 -|=a"), ("GET", NEW, "200 miss|=new")]),
