@@ -27,6 +27,7 @@ use crate::cache::ledger::url_mark;
 use crate::cache::object::{Content, OBJECT_BYTES, Object, Origin};
 use crate::cache::policy::CachePolicy;
 use crate::cache::range;
+use crate::cache::store::Standing;
 use crate::http::{FieldId, Method};
 use crate::net::{ReadError, Until, Wait};
 use crate::stats::{CacheOutcome, NotStored, Pass, Reason};
@@ -219,10 +220,18 @@ impl<'a> Search<'_, 'a> {
         pass(self.core, self.policy, exchange, Pass::HitForMiss)
     }
 
-    /// Whether an answer on its way is as good for this request as one that it would ask for: its head is not there
-    /// yet, or may be used without asking (RFC 9111 §4).
+    /// Whether an answer on its way is as good for this request as one that it would ask for: no purge since it was
+    /// asked for concerns it, and its head is not there yet, or may be used without asking (RFC 9111 §4).
     fn may_join(&self, object: &Object) -> bool {
         let Some(fill) = object.fill() else { return true };
+        // The tags of what it is to confirm; its own are seen when its head is there.
+        let tags = match self.stale.as_deref().map(|kept| &*kept.content) {
+            Some(Content::Answer(answer)) => &*answer.head.tags,
+            _ => &[],
+        };
+        if object.life.is_soft() || self.core.cache.standing(object, tags) != Standing::Good {
+            return false;
+        }
         fill.head().is_none_or(|head| {
             let used = judge(&head.terms, false, &self.looking.control, 0, self.looking.now_ms);
             !matches!(used, Use::Revalidate)
@@ -376,6 +385,7 @@ impl<'a> Search<'_, 'a> {
         exchange: &mut Exchange<'a>,
     ) -> Waited<'a> {
         let leads = handoff.is_some();
+        let joined = self.core.cache.sequence();
         if leads {
             exchange.upstream = self.service.shared.upstreams.get(self.route.upstream).map(|u| &*u.name);
             exchange.upstream_started_us = Some(clock::now_us());
@@ -390,7 +400,7 @@ impl<'a> Search<'_, 'a> {
             Ok(Step::Ready(head)) => {
                 let differs =
                     |h: &AnswerHead| h.vary.as_deref().is_some_and(|v| !crate::cache::vary::matches(v, client.head));
-                if !leads && differs(&head) {
+                if !leads && (differs(&head) || self.is_purged(&follower, &head, joined)) {
                     return Waited::Again;
                 }
                 let detail = (!self.wanted).then(|| NotStored::MinUses.name());
@@ -412,6 +422,13 @@ impl<'a> Search<'_, 'a> {
             }
             Err(_) => Waited::Obtained(Obtained::Failed(Reason::ClientGone.into())),
         }
+    }
+
+    /// Whether a purge by tag may have come between the question upstream and this request, which joined when the last
+    /// purge was number `joined`: only the head has told the tags.
+    fn is_purged(&self, follower: &Follower, head: &AnswerHead, joined: u64) -> bool {
+        let object = follower.object();
+        joined > object.birth && self.core.cache.standing(object, &head.tags) != Standing::Good
     }
 
     /// A flight ended without a head for this request.
