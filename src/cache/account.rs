@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-/// Bytes in use against a capacity that is never exceeded.
+/// Bytes in use against a capacity, exceeded only by what is dying, by a thirty-second part at most.
 #[derive(Debug)]
 pub struct Account {
     used: CachePadded<AtomicU64>,

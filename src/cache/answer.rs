@@ -118,7 +118,7 @@ impl Body {
     }
 }
 
-/// Head and body. The head is an own allocation: it is exchanged when the upstream confirms the answer.
+/// Head and body, each shared: a confirmation makes a new object of a new head and the same body.
 #[derive(Debug)]
 pub struct Answer {
     pub head: Arc<AnswerHead>,

@@ -1,7 +1,7 @@
 //! The cache: stored answers, merged calls and live streams as one structure (RFC 9111, RFC 9211, RFC 5861).
 //!
-//! Three floors: a front per core (`front`), a process-wide table (`table`), objects that are filling, then complete,
-//! then dead ([`object`]). Arithmetic is pure and reads no clock; nothing here does I/O, waits, or takes a lock: whoever
+//! Two floors over one kind of thing: a front per core ([`front`]), a process-wide table ([`table`]); both hold objects
+//! that are filling, then complete, then dead ([`object`]). Arithmetic is pure and reads no clock; nothing here does I/O, waits, or takes a lock: whoever
 //! reads an object that is still filling is told by its own core when more is there.
 
 pub mod account;

@@ -54,7 +54,7 @@ pub struct Object {
     /// Mark of its URL, see `ledger`.
     pub url: u64,
     pub life: Life,
-    /// Uses since it was looked at for eviction, see `table`.
+    /// Uses since it was looked at for eviction, see `eviction`.
     pub uses: AtomicU8,
     /// Its filling goes on although nobody reads it.
     goes_on: AtomicBool,

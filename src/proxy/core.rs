@@ -1,6 +1,6 @@
 //! What one core has at hand for every exchange: buffers, deadlines, pools, counters, the service in force.
 //!
-//! Belongs to one thread. Nothing in it is shared with another core but through the counters and the log queue.
+//! Belongs to one thread. What it shares with other cores: the cache, the bells of `wakes`, the counters, the log queue.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

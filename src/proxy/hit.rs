@@ -1,6 +1,6 @@
 //! Hit: the response to a request out of a stored answer: whole, a part of it, or that the client has it already.
 //!
-//! Composing is pure; [`send`] waits for the client, [`send_at_once`] never does.
+//! Composing does no I/O; [`send`] waits for the client, [`send_at_once`] never does.
 
 use std::io::IoSlice;
 use std::ops::Range;

@@ -37,17 +37,11 @@ pub async fn serve(core: &Rc<Core>, client: Client<'_>) -> Next {
     let reply = match route(&service, client, &mut exchange) {
         Err(failure) => Reply::Failed(failure),
         Ok(route) => match look_up(core, &service, route, client, &mut exchange).await {
+            Obtained::Pass => go_past(core, &service, route, client, &mut exchange).await,
             Obtained::Hit(kept) => Reply::Stored(route, kept),
             Obtained::Follow(followed) => Reply::Followed(route, followed),
             Obtained::Alone(answered) => Reply::of(answered),
             Obtained::Failed(failure) => Reply::Failed(failure),
-            Obtained::Pass => match fetch(core, &service, route, client, &mut exchange).await {
-                Err(failure) => Reply::Failed(failure),
-                Ok(answered) => {
-                    conclude(core, &service, route, client, &exchange, &answered);
-                    Reply::of(Box::new(answered))
-                }
-            },
         },
     };
     let next = deliver(core, &service, client, &mut exchange, reply).await;
@@ -175,6 +169,23 @@ fn look_up_at_once(core: &Core, route: &Route, client: &Client<'_>, exchange: &m
 
 fn is_resting(kept: &Kept) -> bool {
     clock::now_ms() < kept.object.rests_until_ms()
+}
+
+/// Past the cache: fetch, then conclude what the answer means for what is stored.
+async fn go_past<'a>(
+    core: &'a Rc<Core>,
+    service: &'a Rc<CoreService>,
+    route: &'a Arc<Route>,
+    client: &mut Client<'a>,
+    exchange: &mut Exchange<'a>,
+) -> Reply<'a> {
+    match fetch(core, service, route, client, exchange).await {
+        Err(failure) => Reply::Failed(failure),
+        Ok(answered) => {
+            conclude(core, service, route, client, exchange, &answered);
+            Reply::of(Box::new(answered))
+        }
+    }
 }
 
 /// Finish: the exchange becomes counters and one line of the log.

@@ -145,8 +145,8 @@ vocabulary! {
         ConnectionFields = "connection_fields", "Connection names fields that are part of what tells answers apart, but do not reach the upstream";
         Arriving = "arriving", "An answer is arriving that this request may not use without asking";
         Range = "range", "A part was asked for and nothing is stored to take it from";
-        Precondition = "precondition", "If-Match or If-Unmodified-Since, and nothing is stored to judge it by";
-        HeadMiss = "head_miss", "HEAD, and no answer to GET is stored";
+        Precondition = "precondition", "If-Match or If-Unmodified-Since, and no stored answer to judge it by may be used without asking";
+        HeadMiss = "head_miss", "HEAD, and no stored answer to GET may be used without asking";
         RequestBody = "request_body", "The request has a body that is no part of the key";
         BodyTooLarge = "key_body_too_large", "The request body is larger than one that may be part of a key";
         Upgrade = "upgrade", "The request asks for another protocol";
@@ -177,7 +177,7 @@ vocabulary! {
         MinUses = "min_uses", "The key was not asked for often enough yet";
         Purged = "purged", "It was purged while it arrived";
         Unwanted = "unwanted", "Everybody who waited for it has left";
-        UpstreamFailed = "upstream_failed", "The upstream failed before the body was whole";
+        UpstreamFailed = "upstream_failed", "The upstream failed before the body was whole, or confirmed another answer than the stored one";
         FieldsTooLarge = "fields_too_large", "The response head is larger than a stored one may be";
     }
 }
