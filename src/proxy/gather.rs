@@ -3,6 +3,7 @@
 use super::core::Core;
 use super::exchange::Client;
 use super::failure::Failure;
+use super::upload::CONTINUE;
 use crate::base::clock;
 use crate::h1::BodyLength;
 use crate::net::{Filled, ReadError, Until, Wait};
@@ -48,5 +49,3 @@ pub async fn gather(core: &Core, most: u64, allowed: u64, client: &mut Client<'_
     client.progress.body_read.set(true);
     Ok(true)
 }
-
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

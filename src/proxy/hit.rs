@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::core::{Core, CoreService};
-use super::deliver::Next;
+use super::deliver::{self, Next};
 use super::exchange::{Client, Exchange};
 use super::headers::{self, StoredParts};
 use super::route::Route;
@@ -242,24 +242,15 @@ pub async fn send(case: Case<'_>, exchange: &mut Exchange<'_>, kept: &Kept) -> N
     exchange.status = composed.status;
     exchange.first_byte();
     client.progress.response_begun.set(true);
-    let mut sink = Sink {
-        stream: client.stream,
-        pending: &mut pending,
-        encoder: BodyEncoder::new(BodyLength::None),
-        timer: client.timer,
-        timeout_ms: client.send_ms,
-        sent: 0,
-        touched: false,
-        last: !keep_alive,
-        traffic: None,
-    };
+    let mut sink = deliver::sink(client, &mut pending, BodyEncoder::new(BodyLength::None));
+    sink.last = !keep_alive;
     let outcome = send_selected(core, &mut sink, &composed.selected, &answer.body).await;
     exchange.bytes_sent += sink.sent;
     core.buffers.give(pending);
     match outcome {
         Ok(()) => next_of(keep_alive),
         Err(error) => {
-            exchange.failure = Some(super::deliver::sink_failure(&error));
+            exchange.failure = Some(deliver::sink_failure(&error));
             exchange.status = super::failure::CLIENT_CLOSED_REQUEST;
             Next::Close { linger: false }
         }

@@ -19,6 +19,9 @@ use crate::net::stream::WriteError;
 use crate::net::{ReadError, Stream, Timer, Until};
 use crate::stats::{Counter, Reason};
 
+/// What tells a client that its body is wanted.
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
 /// The way of the request body up.
 pub enum Upload<'a> {
     /// All of it is sent, or there is none.
@@ -126,8 +129,7 @@ impl<'a> Downstream<'a> {
     /// Tells the client that its body is wanted, unless the answer has begun already. Never waits: behind a wait the
     /// answer might have begun. A client whose buffer has no room for a line sends its body without the invitation.
     fn invite(&self) -> Result<(), TransferError> {
-        let text = b"HTTP/1.1 100 Continue\r\n\r\n";
-        if self.progress.response_begun.get() || self.stream.try_send(text) {
+        if self.progress.response_begun.get() || self.stream.try_send(CONTINUE) {
             return Ok(());
         }
         Err(TransferError::Source(ReadError::WatchedGone))
