@@ -25,9 +25,9 @@ pub const BUFFER_BYTES: usize = 16 * 1024;
 /// A pooled buffer for large bodies; also the bound of what one direction of an exchange holds.
 pub const BUFFER_BYTES_LARGE: usize = 64 * 1024;
 /// Free buffers of the small kind that one core keeps.
-pub const BUFFERS_FREE_MAX: usize = 256;
+pub const BUFFERS_FREE_MAX: usize = 128;
 /// Free buffers of the large kind that one core keeps.
-pub const BUFFERS_LARGE_FREE_MAX: usize = 64;
+pub const BUFFERS_LARGE_FREE_MAX: usize = 16;
 
 /// Bytes of an unread request body that are drained after the response so that the connection can live on.
 pub const DRAIN_BYTES_MAX: usize = 64 * 1024;
