@@ -32,6 +32,10 @@ pub struct WarmRestart {
 /// back with a process that was killed.
 const PURGE_MS: u64 = 10_000;
 
+/// This part of the configured memory is never charged: it is for what the allocator holds back, so that the process
+/// takes little more than it was told.
+const RESERVED_PART: u64 = 24;
+
 /// Writing takes one part in so many of the time, at most.
 const WRITING_SHARE: u64 = 10;
 
@@ -59,7 +63,7 @@ impl WarmRestart {
             Some(found) => *found.salt(),
             None => random_salt()?,
         };
-        let cache = Cache::new(start.memory_bytes, salt);
+        let cache = Cache::new(start.memory_bytes - start.memory_bytes / RESERVED_PART, salt);
         if let Some(found) = found {
             found.versions().iter().for_each(|(route, bumps)| keep.restore_version(route, *bumps));
             let restored = found.restore(&cache, clock::unix_ms());
