@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-/// Bytes in use against a capacity, exceeded only by what is dying, by a sixty-fourth part at most.
+/// Bytes in use against a capacity, exceeded only by what is dying, by a thirty-second part at most.
 #[derive(Debug)]
 pub struct Account {
     used: CachePadded<AtomicU64>,
@@ -24,7 +24,7 @@ pub struct Charge {
 }
 
 /// What is dying may be overlooked up to this part of the capacity: it is about to go.
-const SLACK_PART: u64 = 64;
+const SLACK_PART: u64 = 32;
 
 impl Account {
     /// An account with nothing used.
@@ -124,16 +124,16 @@ mod tests {
 
     #[test]
     fn what_is_dying_is_overlooked_up_to_a_bound() {
-        let account = Account::new(6_400);
-        let (a, b) = (account.charge(60).expect("room"), account.charge(6_340).expect("room"));
+        let account = Account::new(3_200);
+        let (a, b) = (account.charge(60).expect("room"), account.charge(3_140).expect("room"));
         assert_eq!(account.missing(10), 10);
         a.let_go();
         a.let_go();
         assert_eq!((account.missing(10), account.missing(61)), (0, 1));
         b.let_go();
-        assert_eq!(account.missing(101), 1, "a sixty-fourth part at most");
+        assert_eq!(account.missing(101), 1, "a thirty-second part at most");
         drop((a, b));
-        assert_eq!((account.used(), account.missing(6_400), account.missing(6_401)), (0, 0, 1));
+        assert_eq!((account.used(), account.missing(3_200), account.missing(3_201)), (0, 0, 1));
     }
 
     #[test]
