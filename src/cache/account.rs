@@ -53,6 +53,11 @@ impl Account {
         (self.used() + bytes).saturating_sub(self.allowed())
     }
 
+    /// Whether so many bytes will be free as soon as nobody holds what is dying.
+    pub fn is_coming(&self, bytes: u64) -> bool {
+        self.dying.load(Ordering::Relaxed) >= (self.used() + bytes).saturating_sub(self.capacity)
+    }
+
     fn allowed(&self) -> u64 {
         self.capacity + self.dying.load(Ordering::Relaxed).min(self.capacity / SLACK_PART)
     }
@@ -130,6 +135,7 @@ mod tests {
         a.let_go();
         a.let_go();
         assert_eq!((account.missing(10), account.missing(61)), (0, 1));
+        assert!(account.is_coming(60) && !account.is_coming(61));
         b.let_go();
         assert_eq!(account.missing(101), 1, "a thirty-second part at most");
         drop((a, b));

@@ -115,6 +115,11 @@ impl Eviction {
         }
     }
 
+    /// One that was to go stays: it is behind all others of the main queue.
+    pub fn put_back(&self, entry: Entry) {
+        self.main.push(entry);
+    }
+
     /// Whether a new object has been here lately; learns from it how large the small queue should be.
     fn is_promoted(&self, hash: KeyHash) -> bool {
         let Some(back) = self.ghost.take(hash) else { return false };

@@ -19,8 +19,12 @@ use super::object::{Content, Object};
 use super::table::{PARTS, Table};
 use super::use_count::UseCount;
 
-/// Times that eviction may meet nothing but dead objects for one charge.
+/// Times that eviction may meet nothing but dead objects, or such as are held, for one charge.
 const VAIN_MAX: usize = 64;
+/// Who holds an object that is stored: the table, and the queue that it was just taken from.
+const HOLDERS: usize = 2;
+/// Where enough was evicted and is still held, only one charge in so many evicts more of what is held.
+const PUT_OFF_MAX: u64 = 16;
 /// The queues are turned where one object in so many is dead.
 const DEAD_SHARE: usize = 16;
 
@@ -37,6 +41,8 @@ pub struct Cache {
     sweep: ArrayQueue<Sweep>,
     evicted: AtomicU64,
     purged: AtomicU64,
+    /// Charges that met no room.
+    put_off: AtomicU64,
 }
 
 /// How far a sweep is.
@@ -109,6 +115,7 @@ impl Cache {
             sweep,
             evicted: AtomicU64::new(0),
             purged: AtomicU64::new(0),
+            put_off: AtomicU64::new(1),
         })
     }
 
@@ -131,14 +138,14 @@ impl Cache {
         if bytes > self.account.capacity() {
             return None;
         }
-        // What is missing and little more: what was evicted may be held for a moment by fronts and readers, and must not
-        // take everything else with it. Other cores may be quicker to take what was freed.
+        // What is missing and little more: other cores may be quicker to take what was freed.
         let most = self.account.missing(bytes).max(bytes.saturating_mul(2));
+        let mut presses = self.put_off.fetch_add(1, Relaxed).is_multiple_of(PUT_OFF_MAX);
         let (mut evicted, mut vain) = (0, 0);
         while evicted < most {
-            match self.evict() {
-                Some(weight) => evicted += weight,
-                // It met dead objects only.
+            match self.evict(!presses && self.account.is_coming(bytes)) {
+                Some(weight) => (evicted, presses) = (evicted + weight, false),
+                // It met dead objects, or such as are held.
                 None if vain < VAIN_MAX && !self.eviction.is_empty() => vain += 1,
                 None => break,
             }
@@ -150,9 +157,15 @@ impl Cache {
         self.account.charge(bytes)
     }
 
-    /// Evicts one object and returns its bytes.
-    fn evict(&self) -> Option<u64> {
-        let Entry { hash, object, weight } = self.eviction.evict()?;
+    /// Evicts one object and returns its bytes. One that fronts or readers hold makes no room until they let it go:
+    /// it stays where `only_free`.
+    fn evict(&self, only_free: bool) -> Option<u64> {
+        let entry = self.eviction.evict()?;
+        if only_free && Arc::strong_count(&entry.object) > HOLDERS {
+            self.eviction.put_back(entry);
+            return None;
+        }
+        let Entry { hash, object, weight } = entry;
         object.let_go();
         self.table.remove(hash, &object);
         if object.kill() {
