@@ -36,6 +36,7 @@ pub struct Listener {
     /// Never armed: fired to stop.
     wake: Timer,
     stopped: Cell<bool>,
+    emptied: Cell<bool>,
 }
 
 /// What a new connection is treated by; a running one keeps what it began with.
@@ -118,6 +119,7 @@ impl Listener {
             settings: RefCell::new(Settings::of(options)),
             wake: front.core.deadlines.timer(),
             stopped: Cell::new(false),
+            emptied: Cell::new(false),
         });
         let accepting = accept(Rc::clone(front), Rc::clone(&listener));
         let core = Rc::clone(&front.core);
@@ -139,6 +141,11 @@ impl Listener {
     pub fn stop(&self) {
         self.stopped.set(true);
         self.wake.fire_now();
+    }
+
+    /// Whether it has stopped, and those in its queue are accepted.
+    pub fn is_emptied(&self) -> bool {
+        self.emptied.get()
     }
 }
 
@@ -169,6 +176,7 @@ async fn accept(front: Rc<Front>, listener: Rc<Listener>) {
     }
     // The queue is emptied: closing the socket would reset those in it.
     let _ = accept_burst(&front, &listener, listen::BACKLOG);
+    listener.emptied.set(true);
 }
 
 /// Takes up to `most` connections; whether there may be more.

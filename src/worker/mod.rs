@@ -211,19 +211,17 @@ impl Worker {
     /// Stops listening, ends idle connections, waits for the others until the deadline.
     async fn drain(&self, deadline_ms: u64) {
         self.core.draining.set(true);
-        for listener in self.listeners.take().values() {
-            listener.stop();
-        }
+        let mut listeners = self.listeners.take();
+        listeners.values().for_each(|listener| listener.stop());
         // Other cores' clients may be reading what this one fetches.
         let flights = || self.core.stats.gauge_value(Gauge::FlightsActive) > 0;
-        while (self.front.open() > 0 || flights()) && clock::now_ms() < deadline_ms {
+        // Connections in the accept queue get their turn even where nobody was connected; then the socket closes.
+        while (!listeners.is_empty() || self.front.open() > 0 || flights()) && clock::now_ms() < deadline_ms {
+            listeners.retain(|_, listener| !listener.is_emptied());
             // Again each time: a connection may have been accepted, or have gone idle, in the meantime.
             self.core.deadlines.fire_idle();
             task::pause(DRAIN_PAUSE_MS).await;
         }
-        // Connections in the accept queue get their turn even when nobody was connected.
-        task::pause(DRAIN_PAUSE_MS).await;
-        self.core.deadlines.fire_idle();
         if self.front.open() > 0 {
             let text =
                 format!("core {}: {} connections are cut at the drain deadline", self.core.number, self.front.open());
