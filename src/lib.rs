@@ -12,6 +12,7 @@ pub mod log;
 pub mod stats;
 // rank 2
 pub mod h1;
+pub mod h2;
 pub mod tls;
 // rank 3
 pub mod cache;

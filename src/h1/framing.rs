@@ -67,7 +67,7 @@ pub fn request_framing(head: &RequestHead) -> Result<RequestFraming, Reject> {
     check_host(head, seen.host)?;
     check_target(head)?;
     let body = seen.body(head.version)?.unwrap_or(BodyLength::None);
-    let modern = head.version == Version::Http11;
+    let modern = head.version.is_modern();
     Ok(RequestFraming {
         body,
         keep_alive: seen.keep_alive(head.version),
@@ -184,7 +184,7 @@ impl<'a> Seen<'a> {
 
     /// RFC 9112 §9.3.
     fn keep_alive(&self, version: Version) -> bool {
-        !self.close && (version == Version::Http11 || self.keep_alive)
+        !self.close && (version.is_modern() || self.keep_alive)
     }
 }
 

@@ -40,10 +40,27 @@ impl Method {
     }
 }
 
-/// A version of HTTP/1.
+/// The version of HTTP that a message came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Version {
     Http10,
     #[default]
     Http11,
+    Http2,
+}
+
+impl Version {
+    /// Whether its messages may have a body of unknown length, trailers, and interim responses: all but HTTP/1.0.
+    pub fn is_modern(self) -> bool {
+        self != Self::Http10
+    }
+
+    /// The version as a log line names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2.0",
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The vocabulary of RFC 9110 over one owned buffer: methods, versions, known field names, heads.
 //!
-//! Knows no wire format: `h1` (and later `h2`) fill these types; nothing here allocates per field.
+//! Knows no wire format: `h1` and `h2` fill these types; nothing here allocates per field.
 
 pub mod field;
 pub mod head;

@@ -10,7 +10,7 @@ use super::service::Service;
 use crate::base::clock;
 use crate::cache::cache_status::Status;
 use crate::h1::{BodyDecoder, RequestFraming};
-use crate::http::{FieldId, RequestHead, Version};
+use crate::http::{FieldId, RequestHead};
 use crate::net::{Input, Stream, Timer};
 use crate::stats::CacheOutcome;
 
@@ -208,6 +208,6 @@ impl Peer {
 impl Client<'_> {
     /// Whether the client understands chunked bodies and interim responses.
     pub fn is_modern(&self) -> bool {
-        self.head.version == Version::Http11
+        self.head.version.is_modern()
     }
 }

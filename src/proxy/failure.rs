@@ -91,7 +91,20 @@ fn answer(reason: Reason) -> Answer {
         | Reason::HandshakeFailed
         | Reason::HandshakeTimeout
         | Reason::HandshakeOverload
-        | Reason::ProxyProtocolBad => (CLIENT_CLOSED_REQUEST, "client_error", "the client has left"),
+        | Reason::ProxyProtocolBad
+        | Reason::Http2Protocol
+        | Reason::Http2Compression
+        | Reason::Http2RapidReset
+        | Reason::Http2MadeYouReset
+        | Reason::Http2Continuation
+        | Reason::Http2Empty
+        | Reason::Http2Settings
+        | Reason::Http2Ping
+        | Reason::Http2Priority
+        | Reason::Http2Window
+        | Reason::Http2Headers
+        | Reason::Http2Settling
+        | Reason::Http2Stalled => (CLIENT_CLOSED_REQUEST, "client_error", "the client has left"),
         Reason::Panic | Reason::Internal => (500, "api_error", "the gateway failed; its log tells more"),
     };
     Answer { status, kind, message }

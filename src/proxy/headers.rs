@@ -197,7 +197,11 @@ fn write_via(out: &mut Vec<u8>, edits: &Edits, received: Version, pseudonym: &[u
     if edits.drops(b"via") {
         return;
     }
-    out.extend_from_slice(if received == Version::Http11 { b"Via: 1.1 " } else { b"Via: 1.0 " });
+    out.extend_from_slice(match received {
+        Version::Http10 => b"Via: 1.0 ",
+        Version::Http11 => b"Via: 1.1 ",
+        Version::Http2 => b"Via: 2.0 ",
+    });
     out.extend_from_slice(pseudonym);
     out.extend_from_slice(b"\r\n");
 }
@@ -460,7 +464,7 @@ fn write_persistence(out: &mut Vec<u8>, version: Version, keep_alive: bool) {
     match (version, keep_alive) {
         (_, false) => out.extend_from_slice(b"Connection: close\r\n"),
         (Version::Http10, true) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
-        (Version::Http11, true) => {}
+        (_, true) => {}
     }
 }
 

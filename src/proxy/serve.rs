@@ -20,7 +20,7 @@ use crate::base::clock;
 use crate::cache::directives::RequestControl;
 use crate::cache::front::Kept;
 use crate::h1::{self, BodyLength};
-use crate::http::{FieldId, Method, Version};
+use crate::http::{FieldId, Method};
 use crate::log::AccessRecord;
 use crate::net::{Stream, Timer};
 use crate::stats::{Counter, Gauge, Histogram, Reason};
@@ -225,7 +225,7 @@ fn finish(core: &Core, client: &Client<'_>, exchange: &mut Exchange<'_>) {
         user: user.as_deref(),
         method: head.method_text(),
         target: head.target(),
-        version: if head.version == Version::Http11 { "HTTP/1.1" } else { "HTTP/1.0" },
+        version: head.version.name(),
         status: exchange.status,
         bytes_sent: exchange.bytes_sent,
         bytes_received: client.progress.body_bytes.get(),

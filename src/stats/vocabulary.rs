@@ -47,6 +47,9 @@ vocabulary! {
         UpstreamRetries = "ringway_upstream_retries_total", "Requests sent again on another upstream connection";
         TlsHandshakes = "ringway_tls_handshakes_total", "TLS handshakes with clients that completed";
         TlsResumptions = "ringway_tls_resumptions_total", "Completed TLS handshakes with clients that resumed a session";
+        Http2Connections = "ringway_http2_connections_total", "Client connections that speak HTTP/2";
+        Http2StreamsRefused = "ringway_http2_streams_refused_total", "Streams of clients refused because too many were open";
+        UpstreamHttp2Connections = "ringway_upstream_http2_connections_total", "Upstream connections that speak HTTP/2";
         Tunnels = "ringway_tunnels_total", "Exchanges that became a byte tunnel after 101";
         LogLinesDropped = "ringway_log_lines_dropped_total", "Log lines dropped because the writer was behind";
         Panics = "ringway_panics_total", "Panics caught, each of which ended one connection";
@@ -61,6 +64,7 @@ vocabulary! {
         ConnectionsIdle = "ringway_connections_idle", "Client connections open now without an exchange";
         ExchangesActive = "ringway_exchanges_active", "Exchanges in progress now";
         HandshakesActive = "ringway_handshakes_active", "TLS handshakes with clients in progress now";
+        Http2StreamsOpen = "ringway_http2_streams_open", "Streams of HTTP/2 clients open now";
         TunnelsOpen = "ringway_tunnels_open", "Byte tunnels open now";
         FlightsActive = "ringway_flights_active", "Fetches on behalf of the cache in progress now";
         FollowersActive = "ringway_followers_active", "Exchanges that follow such a fetch now";
@@ -118,6 +122,19 @@ vocabulary! {
         ConnectionLimit = "connection_limit", "Too many connections were open";
         ProxyProtocolBad = "proxy_protocol_bad", "The PROXY protocol header is missing or malformed";
         Panic = "panic", "A panic ended the connection";
+        Http2Protocol = "h2_protocol", "The peer broke the rules of HTTP/2 (RFC 9113)";
+        Http2Compression = "h2_compression", "A field block could not be decoded (RFC 7541)";
+        Http2RapidReset = "h2_rapid_reset", "A client opened and reset streams faster than its budget";
+        Http2MadeYouReset = "h2_made_you_reset", "A client made the gateway reset streams faster than its budget";
+        Http2Continuation = "h2_continuation_flood", "A field block came in more frames than its budget";
+        Http2Empty = "h2_empty_frames", "Frames without content came faster than their budget";
+        Http2Settings = "h2_settings_flood", "SETTINGS came faster than their budget";
+        Http2Ping = "h2_ping_flood", "PING came faster than its budget";
+        Http2Priority = "h2_priority_flood", "PRIORITY came faster than its budget";
+        Http2Window = "h2_window_flood", "WINDOW_UPDATE came faster than its budget";
+        Http2Headers = "h2_header_bomb", "A field block decoded to far more than a head may have";
+        Http2Settling = "h2_settings_timeout", "SETTINGS were not sent or not acknowledged in time";
+        Http2Stalled = "h2_stalled", "The peer did not take what the connection had to send in time";
         Draining = "draining", "The drain deadline came before the exchange ended";
         Internal = "internal", "The gateway failed in a way that has no better name";
     }
@@ -200,7 +217,7 @@ mod tests {
         }
         names.extend(Reason::ALL.iter().map(|reason| reason.name()));
         for name in &names {
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{name}");
         }
         let count = names.len();
         names.sort_unstable();

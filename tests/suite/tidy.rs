@@ -13,6 +13,7 @@ const RANKS: &[(&str, u8)] = &[
     ("stats", 1),
     ("log", 1),
     ("h1", 2),
+    ("h2", 2),
     ("tls", 2),
     ("cache", 3),
     ("net", 3),

@@ -1,0 +1,1 @@
+//! Compression of field blocks (RFC 7541).

@@ -1,0 +1,10 @@
+//! HTTP/2 on the wire (RFC 9113), for both sides: bytes in, heads and bodies out; messages in, bytes out.
+//!
+//! Towards the rest of the house each stream looks like a connection of HTTP/1.1 with one exchange on it: a request head
+//! comes as a [`crate::http::RequestHead`], and a response is taken as the text that `proxy` writes for everybody (and
+//! the other way round towards upstreams). Does no I/O, reads no clock, names no runtime. Strict on purpose: what two
+//! readers could understand differently ends the stream or the connection with a named reason.
+
+pub mod frame;
+pub mod hpack;
+pub mod message;
