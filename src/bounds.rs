@@ -97,6 +97,21 @@ pub const INTERIM_MAX: usize = 16;
 /// Ceiling of the connections of the whole process.
 pub const CONNECTIONS_MAX: usize = 10_000_000;
 
+/// Request bytes that one stream of HTTP/2 may send ahead of who reads them: what a client on a far line needs to be
+/// fast.
+pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 512 * 1024;
+/// The same for all streams of one connection: what a client can make the gateway hold.
+pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Bytes that wait to be sent on one connection of HTTP/2; streams wait for room beyond it.
+pub const HTTP2_OUTPUT_BYTES_MAX: usize = 256 * 1024;
+/// Bytes that one peer may send without a pause for the other tasks of its core.
+pub const HTTP2_BURST_BYTES: usize = 256 * 1024;
+/// How long a client may take to learn that a connection is about to end, milliseconds: requests that it sends meanwhile
+/// are served.
+pub const HTTP2_LEAVING_MS: u64 = 500;
+/// Bytes that wait to be sent before they are sent in the middle of a batch.
+pub const HTTP2_BATCH_BYTES: usize = 64 * 1024;
+
 /// Bytes of the cache where the configuration does not say.
 pub const CACHE_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
 /// Floor of the cache's bytes: below it a few flights would fill it.
@@ -131,6 +146,8 @@ pub const SNAPSHOT_INTERVAL_MS_DEFAULT: u64 = 300_000;
 pub const WAKES_MAX: usize = 4_096;
 
 const _: () = {
+    assert!(HTTP2_STREAM_WINDOW_BYTES <= HTTP2_CONNECTION_WINDOW_BYTES);
+    assert!(HTTP2_BATCH_BYTES < HTTP2_OUTPUT_BYTES_MAX);
     assert!(CACHE_BYTES_MIN <= CACHE_BYTES_DEFAULT);
     assert!(OBJECT_BYTES_DEFAULT < CACHE_BYTES_DEFAULT);
     assert!(KEY_BODY_BYTES_DEFAULT <= KEY_BODY_BYTES_MAX);

@@ -235,7 +235,7 @@ impl Connection {
 
     /// Ends the connection so that what was sent cannot be taken for whole: no goodbye, no FIN.
     fn reset(mut self) {
-        self.stream.socket().reset_on_close();
+        self.stream.reset_on_close();
         let buffers = Rc::clone(&self.core().buffers);
         self.input.discard(&buffers);
     }

@@ -88,13 +88,16 @@ impl Header {
         }
     }
 
+    /// The header as it is sent.
+    pub fn bytes(self) -> [u8; HEADER_BYTES] {
+        let [_, a, b, c] = u32::try_from(self.length).unwrap_or(u32::MAX).to_be_bytes();
+        let [s0, s1, s2, s3] = self.stream.to_be_bytes();
+        [a, b, c, self.kind, self.flags, s0, s1, s2, s3]
+    }
+
     /// Appends the header.
     pub fn write(self, out: &mut Vec<u8>) {
-        let length = u32::try_from(self.length).unwrap_or(u32::MAX).to_be_bytes();
-        let stream = self.stream.to_be_bytes();
-        let [_, a, b, c] = length;
-        let [s0, s1, s2, s3] = stream;
-        out.extend_from_slice(&[a, b, c, self.kind, self.flags, s0, s1, s2, s3]);
+        out.extend_from_slice(&self.bytes());
     }
 
     /// Whether all of these flags are set.

@@ -5,6 +5,20 @@
 //! the other way round towards upstreams). Does no I/O, reads no clock, names no runtime. Strict on purpose: what two
 //! readers could understand differently ends the stream or the connection with a named reason.
 
+pub mod budget;
+pub mod connection;
 pub mod frame;
+mod head;
 pub mod hpack;
 pub mod message;
+mod receive;
+mod send;
+mod settings;
+mod stream;
+mod streams;
+
+pub use budget::End;
+pub use connection::{Connection, Limits, Role, Text};
+pub use receive::Opened;
+pub use stream::Cut;
+pub use streams::StreamKey;

@@ -262,7 +262,7 @@ impl Wait<'_> {
         match self.until {
             Until::Deadline => Ok(()),
             Until::Drained => Err(ReadError::Expired),
-            Until::Gone(client) if client.socket().peer_closed() => Err(ReadError::WatchedGone),
+            Until::Gone(client) if client.is_gone() => Err(ReadError::WatchedGone),
             Until::Unwanted(is_unwanted) if is_unwanted() => Err(ReadError::WatchedGone),
             Until::Gone(_) | Until::Unwanted(_) => Ok(()),
         }

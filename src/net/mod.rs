@@ -9,11 +9,13 @@ pub mod input;
 pub mod listen;
 pub mod mailbox;
 pub mod ready;
+pub mod session;
 pub mod socket;
 pub mod stream;
 pub mod task;
 
 pub use deadline::{Deadlines, Timer};
 pub use input::{Filled, Input, ReadError, Until, Wait};
+pub use session::Session;
 pub use socket::Socket;
 pub use stream::{Read, Stream};

@@ -1,19 +1,26 @@
-//! A byte stream to a peer: plain TCP, or TLS over it. Both directions may be used at once through `&self`.
+//! A byte stream to a peer: plain TCP, TLS over it, or one stream of an HTTP/2 connection over either, which looks like a
+//! connection of HTTP/1.1 with one exchange on it. Both directions may be used at once through `&self`.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 
 use super::ready::Waited;
+use super::session::Channel;
 use super::{Socket, Timer};
 use crate::base::buf::BufferPool;
 use crate::base::clock;
 use crate::tls::failure::TlsFailure;
 use crate::tls::records::{PlainRead, Records};
 
-/// Plain or TLS.
+/// What carries the bytes.
 pub enum Stream {
     Plain(Socket),
     Tls(Box<TlsStream>),
+    Multiplexed(Channel),
 }
 
 /// TLS over a socket. The records are borrowed only between awaits.
@@ -61,10 +68,32 @@ impl Stream {
     }
 
     /// The socket under it.
-    pub fn socket(&self) -> &Socket {
+    fn socket(&self) -> &Socket {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(tls) => &tls.socket,
+            Self::Multiplexed(channel) => channel.transport().socket(),
+        }
+    }
+
+    /// Whether it is one of several streams on a connection.
+    pub fn is_multiplexed(&self) -> bool {
+        matches!(self, Self::Multiplexed(_))
+    }
+
+    /// Whether the peer has left, even where unread bytes are still there.
+    pub fn is_gone(&self) -> bool {
+        match self {
+            Self::Multiplexed(channel) => channel.is_cut(),
+            _ => self.socket().peer_closed(),
+        }
+    }
+
+    /// What was agreed on by ALPN.
+    pub fn protocol(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Tls(tls) => tls.records.borrow().alpn().map(<[u8]>::to_vec),
+            _ => None,
         }
     }
 
@@ -76,6 +105,7 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket.try_read(buffer),
             Self::Tls(tls) => tls.try_read(buffer, pool),
+            Self::Multiplexed(channel) => channel.try_read(buffer),
         }
     }
 
@@ -84,7 +114,18 @@ impl Stream {
     /// # Errors
     /// Those of the poll operation.
     pub fn readable<'a>(&'a self, timer: &'a Timer) -> impl Future<Output = io::Result<Waited>> + 'a {
-        self.socket().readable(timer)
+        match self {
+            Self::Multiplexed(channel) => Readable::Channel { channel, timer },
+            _ => Readable::Socket { ready: self.socket().readable(timer) },
+        }
+    }
+
+    /// Waits for room to send under the stream, or for the timer: for whoever sends without waiting.
+    ///
+    /// # Errors
+    /// Those of the poll operation.
+    pub fn writable<'a>(&'a self, timer: &'a Timer) -> impl Future<Output = io::Result<Waited>> + 'a {
+        self.socket().writable(timer)
     }
 
     /// Sends all parts and, on TLS, everything still held back; each wait for room is bounded by `timeout_ms`.
@@ -98,6 +139,7 @@ impl Stream {
                 tls.records.borrow_mut().write(parts);
                 tls.flush(timer, timeout_ms).await
             }
+            Self::Multiplexed(channel) => write_channel(channel, parts, timer, timeout_ms).await,
         }
     }
 
@@ -119,7 +161,11 @@ impl Stream {
             }
             return tls.flush(timer, timeout_ms).await;
         }
-        self.write_all(parts, timer, timeout_ms).await
+        self.write_all(parts, timer, timeout_ms).await?;
+        if let Self::Multiplexed(channel) = self {
+            channel.finish();
+        }
+        Ok(())
     }
 
     /// Sends as much as goes without waiting; `None` = everything is sent. `Some` = so many bytes are taken: go on behind
@@ -138,6 +184,10 @@ impl Stream {
                 tls.records.borrow_mut().write(parts);
                 Ok(if tls.try_flush()? { None } else { Some(bytes) })
             }
+            Self::Multiplexed(channel) => {
+                let taken = channel.try_write(parts)?;
+                Ok((taken < bytes).then_some(taken))
+            }
         }
     }
 
@@ -154,6 +204,7 @@ impl Stream {
                 tls.records.borrow_mut().write(&[IoSlice::new(bytes)]);
                 tls.try_flush().is_ok()
             }
+            Self::Multiplexed(channel) => channel.try_write(&[IoSlice::new(bytes)]).is_ok(),
         }
     }
 
@@ -163,7 +214,7 @@ impl Stream {
     /// [`HandshakeError`]; an alert was sent where there is one.
     pub async fn handshake(&self, timer: &Timer, pool: &BufferPool) -> Result<(), HandshakeError> {
         match self {
-            Self::Plain(_) => Ok(()),
+            Self::Plain(_) | Self::Multiplexed(_) => Ok(()),
             Self::Tls(tls) => tls.handshake(timer, pool).await,
         }
     }
@@ -175,22 +226,31 @@ impl Stream {
 
     /// Says goodbye (close_notify on TLS) and sends FIN. Best effort: the peer may be gone.
     pub fn shutdown(&self) {
-        if let Self::Tls(tls) = self {
-            tls.records.borrow_mut().close_notify();
-            let _ = tls.try_flush();
+        match self {
+            Self::Multiplexed(channel) => return channel.finish(),
+            Self::Tls(tls) => {
+                tls.records.borrow_mut().close_notify();
+                let _ = tls.try_flush();
+            }
+            Self::Plain(_) => {}
         }
         self.socket().shutdown_write();
     }
 
-    /// Ends both directions at once: whoever waits on the stream wakes.
-    pub fn abort(&self) {
-        self.socket().shutdown_both();
+    /// Makes the end of this stream a reset, so that the peer knows that what it has got is not whole.
+    pub fn reset_on_close(&self) {
+        match self {
+            Self::Multiplexed(channel) => channel.abandon(),
+            _ => self.socket().reset_on_close(),
+        }
     }
 
     /// Whether an idle pooled connection may carry another request.
     pub fn is_quiet(&self, pool: &BufferPool) -> bool {
         match self {
             Self::Plain(socket) => socket.is_quiet(),
+            // It has carried its exchange.
+            Self::Multiplexed(_) => false,
             // A session ticket may come at any time: it is taken. Plaintext nobody asked for, decrypted already or
             // not, or the peer's goodbye mean that the connection is spent.
             Self::Tls(tls) => {
@@ -201,6 +261,38 @@ impl Stream {
             }
         }
     }
+}
+
+async fn write_channel(
+    channel: &Channel,
+    mut parts: &mut [IoSlice<'_>],
+    timer: &Timer,
+    timeout_ms: u64,
+) -> Result<(), WriteError> {
+    IoSlice::advance_slices(&mut parts, 0);
+    let mut touched = false;
+    while !parts.is_empty() {
+        match channel.try_write(parts) {
+            Ok(0) => {
+                if timer.is_over() {
+                    return Err(WriteError::Expired);
+                }
+                timer.arm(clock::now_ms() + timeout_ms);
+                let waited = channel.room(timer).await;
+                timer.disarm();
+                if waited == Waited::Expired {
+                    return Err(WriteError::Expired);
+                }
+            }
+            Ok(count) => {
+                touched = true;
+                IoSlice::advance_slices(&mut parts, count);
+            }
+            Err(error) if touched => return Err(WriteError::Broken(error)),
+            Err(error) => return Err(WriteError::Untouched(error)),
+        }
+    }
+    Ok(())
 }
 
 async fn write_plain(
@@ -236,6 +328,32 @@ async fn wait_for_room(socket: &Socket, timer: &Timer, timeout_ms: u64) -> Resul
         Ok(Waited::Ready) => Ok(()),
         Ok(Waited::Expired) => Err(WriteError::Expired),
         Err(error) => Err(WriteError::Broken(error)),
+    }
+}
+
+pin_project! {
+    /// Readiness of either kind of stream. By hand, for the reason of `ready`.
+    #[project = ReadableProjection]
+    enum Readable<'a, R> {
+        Socket {
+            #[pin]
+            ready: R,
+        },
+        Channel {
+            channel: &'a Channel,
+            timer: &'a Timer,
+        },
+    }
+}
+
+impl<R: Future<Output = io::Result<Waited>>> Future for Readable<'_, R> {
+    type Output = io::Result<Waited>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            ReadableProjection::Socket { ready } => ready.poll(context),
+            ReadableProjection::Channel { channel, timer } => channel.poll_readable(timer, context),
+        }
     }
 }
 

@@ -73,7 +73,8 @@ mod tests {
     #[test]
     fn integers_come_back_at_the_borders_of_every_prefix() {
         for prefix_bits in 4..=7 {
-            for value in [0, 1, 14, 15, 16, 30, 31, 62, 63, 64, 126, 127, 128, 254, 255, 256, 16_511, u32::MAX as usize] {
+            for value in [0, 1, 14, 15, 16, 30, 31, 62, 63, 64, 126, 127, 128, 254, 255, 256, 16_511, u32::MAX as usize]
+            {
                 let mut out = Vec::new();
                 write(&mut out, 0, prefix_bits, value);
                 let (first, mut rest) = out.split_first().expect("an integer has a first byte");

@@ -93,12 +93,8 @@ impl Table {
         self.evict(rest_max);
         self.make_room(text_bytes);
         // No entry is larger than its table, whose bound is a few KiB: 32 bits hold every place.
-        let row = Row {
-            at: self.text.len() as u32,
-            name_bytes: name.len() as u32,
-            value_bytes: value.len() as u32,
-            id,
-        };
+        let row =
+            Row { at: self.text.len() as u32, name_bytes: name.len() as u32, value_bytes: value.len() as u32, id };
         self.text.extend_from_slice(name);
         self.text.extend_from_slice(value);
         self.rows.push_back(row);

@@ -80,6 +80,11 @@ impl BodyText {
         Self { state, trailers: Vec::new() }
     }
 
+    /// Whether nothing in the text tells the end: the stream has to.
+    pub fn ends_with_stream(&self) -> bool {
+        self.state == State::UntilClose
+    }
+
     /// Whether the body is complete. One without framing never is: the shutdown of the stream ends it.
     pub fn is_done(&self) -> bool {
         self.state == State::Done

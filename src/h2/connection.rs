@@ -1,0 +1,417 @@
+//! One connection of HTTP/2, of either role: its state, and what its owner does with it.
+//!
+//! Bytes of the peer go in by `feed` (in `receive.rs`), text of messages by `write` (in `send.rs`); text of messages comes
+//! out by [`Connection::read`], bytes for the peer by [`Connection::output`]. Whoever holds a stream releases it. Does no
+//! I/O and reads no clock; wakes whom it must, and runs nobody.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use super::budget::{Budget, End, Item};
+use super::frame::{
+    ErrorCode, PAYLOAD_BYTES_MAX, PREFACE, WINDOW_BYTES_INITIAL, WINDOW_BYTES_MAX, write_goaway, write_ping,
+    write_reset, write_settings, write_window_update,
+};
+use super::hpack::{Decoder, Encoder};
+use super::settings::{self, PeerSettings};
+use super::stream::{Cut, Inbound, Outbound, Stream};
+use super::streams::{StreamKey, Streams};
+use crate::bounds;
+
+/// Which side of the connection this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Server,
+    /// With the scheme of its requests.
+    Client {
+        scheme: &'static [u8],
+    },
+}
+
+/// Bounds of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Streams that a client may have open.
+    pub streams: u32,
+    /// Bytes of a head, counted as its text.
+    pub head_bytes: usize,
+    /// Field lines of a head.
+    pub fields: usize,
+}
+
+/// What reading of a stream found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Text {
+    /// So many bytes were appended to the buffer.
+    Bytes(usize),
+    /// The message is over.
+    End,
+    NotReady,
+}
+
+/// A field block that has not come whole.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub stream: u32,
+    pub end_stream: bool,
+    pub bytes: Vec<u8>,
+    pub frames: usize,
+}
+
+/// How far the connection is from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaving {
+    No,
+    /// The peer was told to open no more streams, and may have opened some meanwhile (RFC 9113 §6.8).
+    Announced,
+    /// Streams above this number are not processed.
+    Last(u32),
+}
+
+/// Streams that were reset from here of late: what is still under way for them is passed over.
+const RESETS_REMEMBERED: usize = 32;
+/// Content of the PING that asks whether GOAWAY was seen.
+const LEAVING_PING: [u8; 8] = *b"leaving!";
+/// Stream slots per stream that may be open: those that the client has closed live until their exchanges have noticed.
+const SLOTS_FACTOR: usize = 2;
+
+/// A connection. Without streams it holds no buffer; about 1.5 KiB, and the tables of field lines.
+pub struct Connection {
+    pub(super) role: Role,
+    pub(super) limits: Limits,
+    pub(super) decoder: Decoder,
+    pub(super) encoder: Encoder,
+    pub(super) peer: PeerSettings,
+    pub(super) streams: Streams,
+    pub(super) budget: Budget,
+    /// Bytes for the peer.
+    pub(super) out: Vec<u8>,
+    /// The beginning of a frame.
+    pub(super) partial: Vec<u8>,
+    pub(super) block: Option<Block>,
+    /// Bytes of the preface that have come (server).
+    pub(super) greeted: usize,
+    /// The peer's SETTINGS have come, ours were acknowledged.
+    pub(super) told: bool,
+    pub(super) acknowledged: bool,
+    pub(super) send_window: i64,
+    pub(super) receive_window: i64,
+    unannounced: u32,
+    /// The highest stream of the peer that was begun.
+    pub(super) last_id: u32,
+    /// The next stream of our own.
+    pub(super) next_id: u32,
+    leaving: Leaving,
+    /// The last stream that the peer processes, since its GOAWAY.
+    pub(super) peer_last: Option<u32>,
+    resets: VecDeque<u32>,
+    /// Those who wait for room, first come first served.
+    pub(super) waiting: VecDeque<StreamKey>,
+    /// Streams that were refused because too many were open; whoever counts takes them.
+    pub(super) refused: u32,
+    pub(super) end: Option<End>,
+}
+
+impl Connection {
+    /// A connection whose first words are ready to be sent.
+    pub fn new(role: Role, limits: Limits, now_ms: u64) -> Self {
+        let mut out = Vec::new();
+        match role {
+            Role::Server => write_settings(&mut out, &settings::of_server(limits.streams, limits.head_bytes)),
+            Role::Client { .. } => {
+                out.extend_from_slice(PREFACE);
+                write_settings(&mut out, &settings::of_client(limits.head_bytes));
+            }
+        }
+        write_window_update(&mut out, 0, bounds::HTTP2_CONNECTION_WINDOW_BYTES - WINDOW_BYTES_INITIAL);
+        Self {
+            role,
+            limits,
+            decoder: Decoder::new(4_096),
+            encoder: Encoder::new(),
+            peer: PeerSettings::default(),
+            streams: Streams::default(),
+            budget: Budget::new(now_ms),
+            out,
+            partial: Vec::new(),
+            block: None,
+            greeted: if role == Role::Server { 0 } else { PREFACE.len() },
+            told: false,
+            acknowledged: false,
+            send_window: i64::from(WINDOW_BYTES_INITIAL),
+            receive_window: i64::from(bounds::HTTP2_CONNECTION_WINDOW_BYTES),
+            unannounced: 0,
+            last_id: 0,
+            next_id: 1,
+            leaving: Leaving::No,
+            peer_last: None,
+            resets: VecDeque::new(),
+            waiting: VecDeque::new(),
+            refused: 0,
+            end: None,
+        }
+    }
+
+    pub(super) fn is_server(&self) -> bool {
+        self.role == Role::Server
+    }
+
+    /// Bytes for the peer; whoever has sent some says so by [`Connection::sent`].
+    pub fn output(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// Puts an empty buffer in the place of the output's, which is empty, too.
+    pub fn exchange_output(&mut self, empty: Vec<u8>) -> Vec<u8> {
+        std::mem::replace(&mut self.out, empty)
+    }
+
+    /// So many bytes of the output were sent: whoever waits for room is told.
+    pub fn sent(&mut self, bytes: usize) {
+        self.out.drain(..bytes.min(self.out.len()));
+        if self.out.len() < bounds::HTTP2_OUTPUT_BYTES_MAX / 2 {
+            self.wake_waiting();
+        }
+    }
+
+    /// Whether both sides know each other's settings.
+    pub fn is_settled(&self) -> bool {
+        self.told && self.acknowledged
+    }
+
+    /// Streams that somebody holds.
+    pub fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Whether nothing can come of this connection any more: it has ended, or is leaving and nobody holds a stream.
+    pub fn is_over(&self) -> bool {
+        let left = matches!(self.leaving, Leaving::Last(_)) || self.peer_last.is_some();
+        self.end.is_some() || (left && self.streams.is_empty())
+    }
+
+    /// Whether it ends with the last of its streams, at the latest.
+    pub fn is_leaving(&self) -> bool {
+        self.end.is_some() || self.peer_last.is_some() || self.leaving != Leaving::No
+    }
+
+    /// Why it was ended, where a rule or a budget was broken.
+    pub fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// Streams refused since this was asked last.
+    pub fn take_refused(&mut self) -> u32 {
+        std::mem::take(&mut self.refused)
+    }
+
+    /// Whether the peer takes extended CONNECT (RFC 8441).
+    pub fn takes_connect(&self) -> bool {
+        self.peer.connect
+    }
+
+    /// Whether another stream may be opened towards the peer.
+    pub fn has_room(&self) -> bool {
+        !self.is_leaving()
+            && u32::try_from(self.streams.len()).is_ok_and(|held| held < self.peer.streams)
+            && self.next_id < WINDOW_BYTES_MAX
+    }
+
+    /// Opens a stream towards the peer: it has a number from its head on. `None` where there is no room.
+    pub fn open(&mut self) -> Option<StreamKey> {
+        self.has_room().then(|| self.streams.insert(Stream::new(0, Inbound::Head, self.peer.window)))
+    }
+
+    /// Whether a client may open one more stream.
+    pub(super) fn takes_stream(&self) -> bool {
+        let most = self.limits.streams as usize;
+        self.streams.len() < most || (self.streams.len() < SLOTS_FACTOR * most && self.streams.open() < most)
+    }
+
+    /// Whether a stream of this number is one that the peer was told not to open.
+    pub(super) fn is_left_behind(&self, id: u32) -> bool {
+        matches!(self.leaving, Leaving::Last(last) if id > last)
+    }
+
+    /// Moves text of a stream's message to `buffer`, at most its free room.
+    ///
+    /// # Errors
+    /// It will not be whole.
+    pub fn read(&mut self, key: StreamKey, buffer: &mut Vec<u8>) -> Result<Text, Cut> {
+        let Some(stream) = self.streams.get(key) else { return Err(Cut::Reset) };
+        if stream.has_text() {
+            let (count, freed) = stream.take(buffer);
+            self.give_back(key, freed);
+            return Ok(Text::Bytes(count));
+        }
+        match stream.inbound {
+            Inbound::Ended => Ok(Text::End),
+            Inbound::Cut(cut) => Err(cut),
+            Inbound::Head | Inbound::Raw(_) | Inbound::Chunked => Ok(Text::NotReady),
+        }
+    }
+
+    /// Whether [`Connection::read`] has something to say; else `waker` is told when it has.
+    pub fn is_readable(&mut self, key: StreamKey, waker: &Waker) -> bool {
+        let Some(stream) = self.streams.get(key) else { return true };
+        if stream.has_text() || stream.is_received() {
+            return true;
+        }
+        keep(&mut stream.reader, waker);
+        false
+    }
+
+    /// Tells `waker` once when [`Connection::write`] may take more.
+    pub fn await_room(&mut self, key: StreamKey, waker: &Waker) {
+        let Some(stream) = self.streams.get(key) else { return };
+        if stream.writer.is_none() {
+            self.waiting.push_back(key);
+        }
+        keep(&mut stream.writer, waker);
+    }
+
+    /// Whether somebody waits for room, and was not told yet that there may be some.
+    pub fn is_waiting(&self, key: StreamKey) -> bool {
+        self.end.is_none() && self.streams.peek(key).is_some_and(|stream| stream.writer.is_some())
+    }
+
+    /// Whether the peer has given the stream up, or is gone.
+    pub fn is_cut(&self, key: StreamKey) -> bool {
+        self.end.is_some()
+            || self.streams.peek(key).is_none_or(|stream| {
+                matches!(stream.inbound, Inbound::Cut(_)) || matches!(stream.outbound, Outbound::Cut)
+            })
+    }
+
+    /// Bytes of DATA were read: the peer may send as many more.
+    pub(super) fn give_back(&mut self, key: StreamKey, bytes: u32) {
+        self.give_back_to_connection(bytes);
+        let Some(stream) = self.streams.get(key) else { return };
+        if stream.is_received() {
+            return;
+        }
+        stream.unannounced += bytes;
+        if stream.unannounced >= bounds::HTTP2_STREAM_WINDOW_BYTES / 2 {
+            let bytes = std::mem::take(&mut stream.unannounced);
+            stream.receive_window += i64::from(bytes);
+            let id = stream.id;
+            write_window_update(&mut self.out, id, bytes);
+        }
+    }
+
+    /// As [`Connection::give_back`], for what belongs to no stream.
+    pub(super) fn give_back_to_connection(&mut self, bytes: u32) {
+        self.unannounced += bytes;
+        if self.unannounced >= bounds::HTTP2_CONNECTION_WINDOW_BYTES / 2 {
+            let bytes = std::mem::take(&mut self.unannounced);
+            self.receive_window += i64::from(bytes);
+            write_window_update(&mut self.out, 0, bytes);
+        }
+    }
+
+    /// What of the stream is not over is to be cut: its message cannot be made whole.
+    pub fn abandon(&mut self, key: StreamKey) {
+        if let Some(stream) = self.streams.get(key) {
+            stream.abandoned = true;
+        }
+    }
+
+    /// The holder lets go of a stream. Where it is not over, the peer is told.
+    pub fn release(&mut self, key: StreamKey) {
+        let Some(mut stream) = self.streams.remove(key) else { return };
+        let freed = stream.forget_inbox();
+        self.give_back_to_connection(freed);
+        if self.end.is_none()
+            && let Some(code) = stream.farewell(self.is_server())
+        {
+            write_reset(&mut self.out, stream.id, code);
+            self.remember_reset(stream.id);
+        }
+    }
+
+    /// Resets a stream for what came on it; the holder finds it cut.
+    ///
+    /// # Errors
+    /// The peer has made us do so too often.
+    pub(super) fn reset(&mut self, id: u32, code: ErrorCode, now_ms: u64) -> Result<(), End> {
+        write_reset(&mut self.out, id, code);
+        self.remember_reset(id);
+        if let Some(stream) = self.streams.find(id).and_then(|key| self.streams.get(key)) {
+            stream.cut(Cut::Malformed);
+        }
+        if self.is_server() { self.budget.spend(Item::OwnReset, now_ms) } else { Ok(()) }
+    }
+
+    fn remember_reset(&mut self, id: u32) {
+        if self.resets.len() == RESETS_REMEMBERED {
+            self.resets.pop_front();
+        }
+        self.resets.push_back(id);
+    }
+
+    pub(super) fn was_reset(&self, id: u32) -> bool {
+        self.resets.contains(&id)
+    }
+
+    /// Tells all who wait for room.
+    pub(super) fn wake_waiting(&mut self) {
+        while let Some(key) = self.waiting.pop_front() {
+            if let Some(stream) = self.streams.get(key) {
+                stream.wake_writer();
+            }
+        }
+    }
+
+    /// Begins to leave: the peer is asked to open no more streams; those that are under way are served.
+    pub fn announce_leaving(&mut self) {
+        if self.leaving == Leaving::No && self.end.is_none() {
+            self.leaving = Leaving::Announced;
+            write_goaway(&mut self.out, WINDOW_BYTES_MAX, ErrorCode::NoError);
+            write_ping(&mut self.out, LEAVING_PING, false);
+        }
+    }
+
+    /// Leaves: streams that come from now on are not processed.
+    pub fn leave(&mut self) {
+        if !matches!(self.leaving, Leaving::Last(_)) && self.end.is_none() {
+            self.leaving = Leaving::Last(self.last_id);
+            write_goaway(&mut self.out, self.last_id, ErrorCode::NoError);
+        }
+    }
+
+    /// The peer has answered a PING: it has seen what was sent before it.
+    pub(super) fn pong(&mut self, content: &[u8]) {
+        if self.leaving == Leaving::Announced && content == LEAVING_PING {
+            self.leave();
+        }
+    }
+
+    /// Ends the connection: the peer is told, and every stream is cut.
+    pub fn fail(&mut self, end: End) {
+        if self.end.is_none() {
+            write_goaway(&mut self.out, self.last_id, end.code);
+            self.close(end);
+        }
+    }
+
+    /// The connection is gone without a word: every stream is cut.
+    pub fn close(&mut self, end: End) {
+        self.end.get_or_insert(end);
+        self.partial = Vec::new();
+        self.block = None;
+        self.streams.iter_mut().for_each(|stream| stream.cut(Cut::Reset));
+        self.waiting.clear();
+    }
+}
+
+/// Payload bytes of one frame towards the peer.
+pub(super) fn frame_bytes(peer: &PeerSettings) -> usize {
+    peer.frame_bytes.min(PAYLOAD_BYTES_MAX)
+}
+
+fn keep(place: &mut Option<Waker>, waker: &Waker) {
+    match place {
+        Some(kept) if kept.will_wake(waker) => {}
+        _ => *place = Some(waker.clone()),
+    }
+}

@@ -1,0 +1,202 @@
+//! One stream (RFC 9113 §5): what came on it and waits to be read, how far its message towards the peer is, its windows.
+//!
+//! Knows no other stream and writes no frames. `id` 0 = a client's stream whose head is still to be sent.
+
+use std::task::Waker;
+
+use super::frame::ErrorCode;
+use super::message::{BodyText, WebSocketAccept, write_last_chunk};
+use crate::bounds;
+
+/// How far the peer's message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inbound {
+    /// The head of the response is awaited (client only).
+    Head,
+    /// DATA goes into the inbox as it comes; so many bytes are to come where that is known.
+    Raw(Option<u64>),
+    /// DATA goes into the inbox as chunks of HTTP/1.1: only so can the end, and trailers, be told.
+    Chunked,
+    /// END_STREAM has come.
+    Ended,
+    /// It will not be whole.
+    Cut(Cut),
+}
+
+/// Why a message is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The peer has reset the stream, or the connection is gone.
+    Reset,
+    /// The peer has said that it did not and will not process it (RFC 9113 §8.7): it may be sent again.
+    Refused,
+    /// What came is against the rules, and the stream was reset for it.
+    Malformed,
+}
+
+/// How far our message is.
+#[derive(Debug)]
+pub enum Outbound {
+    /// The head of a message is next: interim ones are followed by others.
+    Head,
+    Body(BodyText),
+    /// END_STREAM has gone out.
+    Ended,
+    /// RST_STREAM went one of both ways.
+    Cut,
+}
+
+/// One stream as long as somebody holds it.
+#[derive(Debug)]
+pub struct Stream {
+    pub id: u32,
+    pub inbound: Inbound,
+    pub outbound: Outbound,
+    /// Text for whoever reads: a body, or (client) heads too. `inbox[read..]` is unread.
+    inbox: Vec<u8>,
+    read: usize,
+    /// Bytes of DATA that came and were not given back to the windows yet: they are in the inbox.
+    held: u32,
+    /// Bytes that the stream's window is to be raised by.
+    pub unannounced: u32,
+    /// Bytes of DATA that the peer may still send.
+    pub receive_window: i64,
+    /// Bytes of DATA that it still takes; negative where it made windows smaller (RFC 9113 §6.9.2).
+    pub send_window: i64,
+    /// The request was HEAD: its response has no body.
+    pub is_head: bool,
+    /// The stream is a tunnel for WebSocket; a client's holds what the 101 is to say.
+    pub websocket: bool,
+    pub accept: Option<WebSocketAccept>,
+    /// Whoever holds the stream wants it cut, not ended.
+    pub abandoned: bool,
+    pub reader: Option<Waker>,
+    pub writer: Option<Waker>,
+}
+
+impl Stream {
+    /// A stream on which nothing has come or gone.
+    pub fn new(id: u32, inbound: Inbound, send_window: u32) -> Self {
+        Self {
+            id,
+            inbound,
+            outbound: Outbound::Head,
+            inbox: Vec::new(),
+            read: 0,
+            held: 0,
+            unannounced: 0,
+            receive_window: i64::from(bounds::HTTP2_STREAM_WINDOW_BYTES),
+            send_window: i64::from(send_window),
+            is_head: false,
+            websocket: false,
+            accept: None,
+            abandoned: false,
+            reader: None,
+            writer: None,
+        }
+    }
+
+    /// Whether the peer sees it as open (RFC 9113 §5.1.2: it counts against the bound).
+    pub fn is_open(&self) -> bool {
+        !(self.is_received() && self.is_sent())
+    }
+
+    /// Whether nothing more will come.
+    pub fn is_received(&self) -> bool {
+        matches!(self.inbound, Inbound::Ended | Inbound::Cut(_))
+    }
+
+    /// Whether nothing more will go.
+    pub fn is_sent(&self) -> bool {
+        matches!(self.outbound, Outbound::Ended | Outbound::Cut)
+    }
+
+    /// The place for text that is put in front of whoever reads.
+    pub fn inbox(&mut self) -> &mut Vec<u8> {
+        &mut self.inbox
+    }
+
+    /// Notes DATA that was put into the inbox.
+    pub fn hold(&mut self, bytes: u32) {
+        self.held += bytes;
+    }
+
+    /// Moves unread text to `buffer`, at most its free room. Returns how much, and how many bytes of DATA that frees.
+    pub fn take(&mut self, buffer: &mut Vec<u8>) -> (usize, u32) {
+        let unread = self.inbox.get(self.read..).unwrap_or_default();
+        let count = unread.len().min(buffer.capacity() - buffer.len());
+        buffer.extend_from_slice(unread.get(..count).unwrap_or_default());
+        self.read += count;
+        let mut freed = u32::try_from(count).unwrap_or(u32::MAX).min(self.held);
+        if self.read == self.inbox.len() {
+            // Framing that was put on is no DATA: what is left of the count is freed with the last byte.
+            freed = self.held;
+            self.inbox = Vec::new();
+            self.read = 0;
+        }
+        self.held -= freed;
+        (count, freed)
+    }
+
+    /// Forgets unread text; returns the bytes of DATA that this frees.
+    pub fn forget_inbox(&mut self) -> u32 {
+        self.inbox = Vec::new();
+        self.read = 0;
+        std::mem::take(&mut self.held)
+    }
+
+    /// Whether text waits to be read.
+    pub fn has_text(&self) -> bool {
+        self.read < self.inbox.len()
+    }
+
+    /// END_STREAM has come, with these trailer lines.
+    ///
+    /// # Errors
+    /// With the code of a reset: bytes are missing.
+    pub fn end(&mut self, trailer_lines: &[u8]) -> Result<(), ErrorCode> {
+        match self.inbound {
+            Inbound::Raw(Some(1..)) => return Err(ErrorCode::ProtocolError),
+            Inbound::Chunked => write_last_chunk(&mut self.inbox, trailer_lines),
+            _ => {}
+        }
+        self.inbound = Inbound::Ended;
+        self.wake_reader();
+        Ok(())
+    }
+
+    /// Ends both directions.
+    pub fn cut(&mut self, cut: Cut) {
+        if !matches!(self.inbound, Inbound::Ended) || cut == Cut::Refused {
+            self.inbound = Inbound::Cut(cut);
+        }
+        if !matches!(self.outbound, Outbound::Ended) {
+            self.outbound = Outbound::Cut;
+        }
+        self.wake_reader();
+        self.wake_writer();
+    }
+
+    /// Something can be read, or nothing will come any more.
+    pub fn wake_reader(&mut self) {
+        self.reader.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// There is room, or there will be none any more.
+    pub fn wake_writer(&mut self) {
+        self.writer.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// What RST_STREAM has to say where the holder lets go of a stream that is not over; `None` = it is over.
+    pub fn farewell(&self, is_server: bool) -> Option<ErrorCode> {
+        if self.id == 0 || !self.is_open() || matches!(self.outbound, Outbound::Cut) {
+            return None;
+        }
+        Some(match (&self.outbound, is_server) {
+            // The answer is whole: the rest of the request is not wanted (RFC 9113 §8.1).
+            (Outbound::Ended, true) if !self.abandoned => ErrorCode::NoError,
+            (_, true) => ErrorCode::InternalError,
+            (_, false) => ErrorCode::Cancel,
+        })
+    }
+}

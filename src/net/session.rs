@@ -1,0 +1,473 @@
+//! One connection of HTTP/2 and the transport under it; its streams are [`Channel`]s, which the rest of the house uses
+//! like connections.
+//!
+//! One task drives a session: it reads, feeds the machine, and sends in one write what all streams had to say since the
+//! last one. It goes on reading while a write waits for room, until too much waits. Whoever uses a stream borrows the
+//! machine between awaits only.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::ready::Waited;
+use super::stream::{Read, Stream};
+use super::{Input, Timer, task};
+use crate::base::buf::BufferPool;
+use crate::base::clock;
+use crate::bounds;
+use crate::h2::{Connection, Cut, End, Opened, StreamKey, Text, frame::ErrorCode};
+use crate::http::RequestHead;
+use crate::stats::Reason;
+
+/// A connection of HTTP/2.
+pub struct Session {
+    transport: Stream,
+    machine: RefCell<Connection>,
+    /// The driver, while it waits.
+    driver: RefCell<Option<Waker>>,
+    /// The transport has no room for what was last given to it.
+    blocked: Cell<bool>,
+}
+
+/// One stream of a session, held; let go when dropped.
+pub struct Channel {
+    session: Rc<Session>,
+    key: StreamKey,
+}
+
+/// How a session is driven.
+pub struct Drive<'a> {
+    pub buffers: &'a BufferPool,
+    pub timer: &'a Timer,
+    /// How long the peer may take to say its settings and acknowledge ours.
+    pub settle_ms: u64,
+    /// How long a session without streams lives.
+    pub idle_ms: u64,
+    /// How long the peer may take nothing of what waits to be sent.
+    pub send_ms: u64,
+    /// Whether the core drains: no new streams are taken, and the session ends with the last one.
+    pub draining: &'a Cell<bool>,
+}
+
+/// How a session came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nobody had any use for it any more.
+    Properly,
+    /// The peer closed or reset the transport.
+    Gone,
+    /// It was ended for what the peer did, or did not do.
+    Broken(End),
+}
+
+/// What the driver waits for.
+enum Woken {
+    Readable,
+    /// There is something to send, or room to send it.
+    Output,
+    Timer,
+    Broken,
+}
+
+impl Session {
+    /// A session over a transport whose handshake is over.
+    pub fn new(transport: Stream, machine: Connection) -> Rc<Self> {
+        Rc::new(Self {
+            transport,
+            machine: RefCell::new(machine),
+            driver: RefCell::default(),
+            blocked: Cell::new(false),
+        })
+    }
+
+    /// What is under it.
+    pub fn transport(&self) -> &Stream {
+        &self.transport
+    }
+
+    /// Opens a stream towards the peer; `None` = there is no room, or the session is about to end.
+    pub fn open(self: &Rc<Self>) -> Option<Stream> {
+        let key = self.machine.borrow_mut().open()?;
+        Some(self.channel(key))
+    }
+
+    /// Whether [`Session::open`] would open one.
+    pub fn has_room(&self) -> bool {
+        self.machine.borrow().has_room()
+    }
+
+    /// Whether it has ended, or will with the last of its streams.
+    pub fn is_leaving(&self) -> bool {
+        let machine = self.machine.borrow();
+        machine.is_over() || machine.is_leaving()
+    }
+
+    /// Streams held.
+    pub fn streams(&self) -> usize {
+        self.machine.borrow().streams()
+    }
+
+    /// Whether the peer takes WebSocket over a stream (RFC 8441).
+    pub fn takes_connect(&self) -> bool {
+        self.machine.borrow().takes_connect()
+    }
+
+    /// Streams refused since this was asked last.
+    pub fn take_refused(&self) -> u32 {
+        self.machine.borrow_mut().take_refused()
+    }
+
+    /// Takes no more streams, and ends with the last one.
+    pub fn leave(&self) {
+        self.with(Connection::leave);
+    }
+
+    fn channel(self: &Rc<Self>, key: StreamKey) -> Stream {
+        Stream::Multiplexed(Channel { session: Rc::clone(self), key })
+    }
+
+    /// Works on the machine, and wakes the driver where there is something to send now.
+    fn with<T>(&self, work: impl FnOnce(&mut Connection) -> T) -> T {
+        let mut machine = self.machine.borrow_mut();
+        let done = work(&mut machine);
+        let is_pending = !machine.output().is_empty() || machine.is_over();
+        drop(machine);
+        if is_pending && !self.blocked.get() {
+            let driver = self.driver.borrow_mut().take();
+            driver.into_iter().for_each(Waker::wake);
+        }
+        done
+    }
+
+    /// Drives the session to its end. Each request that comes is handed over with its stream; whoever keeps the head
+    /// leaves another one in its place.
+    pub async fn drive(
+        self: &Rc<Self>,
+        way: Drive<'_>,
+        input: &mut Input,
+        head: &mut RequestHead,
+        mut opened: impl FnMut(Stream, &mut RequestHead, Opened),
+    ) -> Ended {
+        let mut clockwork = Clockwork::new(&way);
+        loop {
+            if self.machine.borrow().output().is_empty() {
+                let former = self.machine.borrow_mut().exchange_output(way.buffers.large());
+                way.buffers.give(former);
+            }
+            let outcome = self.receive(&way, input, head, &mut opened).await;
+            if let Err(ended) = outcome.and_then(|()| self.flush()) {
+                return self.bury(ended);
+            }
+            self.rest(input, way.buffers);
+            if let Err(ended) = self.wait(&way, &mut clockwork, input).await {
+                return self.bury(ended);
+            }
+        }
+    }
+
+    /// Reads what is there and feeds it to the machine, as long as there is room for the answers.
+    async fn receive(
+        self: &Rc<Self>,
+        way: &Drive<'_>,
+        input: &mut Input,
+        head: &mut RequestHead,
+        opened: &mut impl FnMut(Stream, &mut RequestHead, Opened),
+    ) -> Result<(), Ended> {
+        let mut burst = 0;
+        loop {
+            while !input.is_empty() {
+                let fed = self.machine.borrow_mut().feed(input.unread(), head, clock::now_ms());
+                let (taken, request) = fed.map_err(Ended::Broken)?;
+                input.consume(taken);
+                burst += taken;
+                if let Some(request) = request {
+                    opened(self.channel(request.key), head, request);
+                }
+                if self.machine.borrow().output().len() >= bounds::HTTP2_BATCH_BYTES {
+                    self.flush()?;
+                }
+            }
+            if self.is_full() {
+                return Ok(());
+            }
+            if burst >= bounds::HTTP2_BURST_BYTES {
+                // One peer that sends without end: the others of the core get their turn.
+                burst = 0;
+                self.flush()?;
+                task::pause(1).await;
+            }
+            match input.try_fill_eagerly(&self.transport, way.buffers) {
+                Ok(Read::Bytes(_)) => {}
+                Ok(Read::NotReady) => return Ok(()),
+                Ok(Read::End) | Err(_) => return Err(Ended::Gone),
+            }
+        }
+    }
+
+    /// Whether so much waits to be sent that nothing more is read.
+    fn is_full(&self) -> bool {
+        self.machine.borrow().output().len() >= 2 * bounds::HTTP2_OUTPUT_BYTES_MAX
+    }
+
+    /// Sends what waits, as much as goes.
+    fn flush(&self) -> Result<(), Ended> {
+        // Sending does not wait and does not come back here: the machine stays borrowed.
+        let mut machine = self.machine.borrow_mut();
+        if self.blocked.get() || machine.output().is_empty() {
+            return Ok(());
+        }
+        let bytes = machine.output().len();
+        let sent = self.transport.try_write(&mut [IoSlice::new(machine.output())]).map_err(|_| Ended::Gone)?;
+        self.blocked.set(sent.is_some());
+        machine.sent(sent.unwrap_or(bytes));
+        Ok(())
+    }
+
+    /// A session at rest holds no buffers.
+    fn rest(&self, input: &mut Input, buffers: &BufferPool) {
+        input.release(buffers);
+        let mut machine = self.machine.borrow_mut();
+        if machine.streams() == 0 && machine.output().is_empty() {
+            buffers.give(machine.exchange_output(Vec::new()));
+        }
+    }
+
+    /// Tries what had no room once more.
+    fn unblock(&self) -> Result<(), Ended> {
+        // What TLS holds back goes first.
+        let held = self.transport.try_write(&mut []).map_err(|_| Ended::Gone)?;
+        if held.is_none() {
+            self.blocked.set(false);
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until there is something to do, and does what is no reading.
+    async fn wait(&self, way: &Drive<'_>, clockwork: &mut Clockwork, input: &mut Input) -> Result<(), Ended> {
+        clockwork.look(self, way)?;
+        let mut readable = pin!(self.transport.readable(way.timer));
+        loop {
+            let woken = if self.blocked.get() {
+                let mut writable = pin!(self.transport.writable(way.timer));
+                std::future::poll_fn(|context| self.poll(context, readable.as_mut(), Some(writable.as_mut()))).await
+            } else {
+                std::future::poll_fn(|context| {
+                    self.poll(context, readable.as_mut(), None::<Pin<&mut std::future::Pending<_>>>)
+                })
+                .await
+            };
+            match woken {
+                Woken::Broken => return Err(Ended::Gone),
+                Woken::Readable => {
+                    input.expect_bytes();
+                    return Ok(());
+                }
+                Woken::Timer => return clockwork.look(self, way),
+                Woken::Output => {
+                    let was_blocked = self.blocked.get();
+                    if was_blocked {
+                        self.unblock()?
+                    } else {
+                        self.flush()?
+                    }
+                    clockwork.look(self, way)?;
+                }
+            }
+        }
+    }
+
+    fn poll(
+        &self,
+        context: &mut Context<'_>,
+        readable: Pin<&mut impl Future<Output = io::Result<Waited>>>,
+        writable: Option<Pin<&mut impl Future<Output = io::Result<Waited>>>>,
+    ) -> Poll<Woken> {
+        {
+            let machine = self.machine.borrow();
+            if !self.blocked.get() && (!machine.output().is_empty() || machine.is_over()) {
+                return Poll::Ready(Woken::Output);
+            }
+        }
+        // A peer that takes nothing is not listened to beyond a bound: what it says may have to be answered.
+        if !self.is_full()
+            && let Poll::Ready(waited) = readable.poll(context)
+        {
+            return Poll::Ready(waited.map_or(Woken::Broken, |waited| match waited {
+                Waited::Ready => Woken::Readable,
+                Waited::Expired => Woken::Timer,
+            }));
+        }
+        if let Some(writable) = writable
+            && let Poll::Ready(waited) = writable.poll(context)
+        {
+            return Poll::Ready(waited.map_or(Woken::Broken, |waited| match waited {
+                Waited::Ready => Woken::Output,
+                Waited::Expired => Woken::Timer,
+            }));
+        }
+        self.driver.borrow_mut().replace(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// The end: what can be sent is sent, every stream is cut.
+    fn bury(&self, ended: Ended) -> Ended {
+        let end = match ended {
+            Ended::Broken(end) => end,
+            Ended::Properly | Ended::Gone => {
+                End { code: ErrorCode::NoError, reason: Reason::ClientGone, detail: "closed" }
+            }
+        };
+        self.machine.borrow_mut().close(end);
+        // Best effort: the peer may not read any more.
+        let _ = self.flush();
+        ended
+    }
+}
+
+/// What of a session has to happen by when.
+struct Clockwork {
+    settle_ms: u64,
+    idle_since_ms: Option<u64>,
+    blocked_since_ms: Option<u64>,
+    announced_since_ms: Option<u64>,
+}
+
+impl Clockwork {
+    fn new(way: &Drive<'_>) -> Self {
+        Self {
+            settle_ms: clock::now_ms() + way.settle_ms,
+            idle_since_ms: None,
+            blocked_since_ms: None,
+            announced_since_ms: None,
+        }
+    }
+
+    /// Ends what is due, and arms the timer for what comes next.
+    fn look(&mut self, session: &Session, way: &Drive<'_>) -> Result<(), Ended> {
+        let now_ms = clock::now_ms();
+        let mut machine = session.machine.borrow_mut();
+        if way.timer.is_over() {
+            return Err(Ended::Properly);
+        }
+        if way.draining.get() {
+            // Again and again, until it is done: a drain wakes whoever waits idly every few milliseconds.
+            machine.announce_leaving();
+            if now_ms >= *self.announced_since_ms.get_or_insert(now_ms) + bounds::HTTP2_LEAVING_MS {
+                machine.leave();
+            }
+        }
+        if machine.is_over() && machine.output().is_empty() && !session.blocked.get() {
+            return Err(machine.end().map_or(Ended::Properly, Ended::Broken));
+        }
+        let keep = |since: &mut Option<u64>, is_so: bool| {
+            *since = if is_so { since.or(Some(now_ms)) } else { None };
+            *since
+        };
+        let idle = keep(&mut self.idle_since_ms, machine.streams() == 0).map(|since| since + way.idle_ms);
+        let stalled = keep(&mut self.blocked_since_ms, session.blocked.get()).map(|since| since + way.send_ms);
+        let settle = (!machine.is_settled()).then_some(self.settle_ms);
+        if settle.is_some_and(|at| at <= now_ms) {
+            let end = End { code: ErrorCode::SettingsTimeout, reason: Reason::Http2Settling, detail: "settings" };
+            machine.fail(end);
+            return Err(Ended::Broken(end));
+        }
+        if stalled.is_some_and(|at| at <= now_ms) {
+            let end = End { code: ErrorCode::NoError, reason: Reason::Http2Stalled, detail: "not_read" };
+            return Err(Ended::Broken(end));
+        }
+        if idle.is_some_and(|at| at <= now_ms) {
+            machine.leave();
+        }
+        let next = [idle, stalled, settle].into_iter().flatten().filter(|at| *at > now_ms).min();
+        way.timer.arm_idle(next.unwrap_or(u64::MAX - 1));
+        Ok(())
+    }
+}
+
+impl Channel {
+    /// See [`Stream::try_read`].
+    pub(super) fn try_read(&self, buffer: &mut Vec<u8>) -> io::Result<Read> {
+        match self.session.with(|machine| machine.read(self.key, buffer)) {
+            Ok(Text::Bytes(count)) => Ok(Read::Bytes(count)),
+            Ok(Text::End) => Ok(Read::End),
+            Ok(Text::NotReady) => Ok(Read::NotReady),
+            Err(cut) => Err(broken(cut)),
+        }
+    }
+
+    /// Whether a read has something to say.
+    pub(super) fn poll_readable(&self, timer: &Timer, context: &mut Context<'_>) -> Poll<io::Result<Waited>> {
+        if self.session.machine.borrow_mut().is_readable(self.key, context.waker()) {
+            return Poll::Ready(Ok(Waited::Ready));
+        }
+        timer.poll_fired(context).map(|()| Ok(Waited::Expired))
+    }
+
+    /// Takes as much of the parts as there is room for; returns how many bytes.
+    pub(super) fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.session.with(|machine| {
+            let mut taken = 0;
+            for part in parts.iter().filter(|part| !part.is_empty()) {
+                let count = machine.write(self.key, part).map_err(broken)?;
+                taken += count;
+                if count < part.len() {
+                    break;
+                }
+            }
+            Ok(taken)
+        })
+    }
+
+    /// Waits until there may be room, or the timer fires.
+    pub(super) async fn room(&self, timer: &Timer) -> Waited {
+        let mut asked = false;
+        std::future::poll_fn(|context| {
+            if asked && !self.session.machine.borrow().is_waiting(self.key) {
+                return Poll::Ready(Waited::Ready);
+            }
+            asked = true;
+            self.session.machine.borrow_mut().await_room(self.key, context.waker());
+            timer.poll_fired(context).map(|()| Waited::Expired)
+        })
+        .await
+    }
+
+    /// Ends our side, where its end is that of the stream.
+    pub(super) fn finish(&self) {
+        self.session.with(|machine| machine.finish(self.key));
+    }
+
+    /// What is not over will be cut when this is dropped.
+    pub(super) fn abandon(&self) {
+        self.session.machine.borrow_mut().abandon(self.key);
+    }
+
+    /// Whether the peer has given the stream up.
+    pub(super) fn is_cut(&self) -> bool {
+        self.session.machine.borrow().is_cut(self.key)
+    }
+
+    /// The transport that carries it.
+    pub(super) fn transport(&self) -> &Stream {
+        &self.session.transport
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.session.with(|machine| machine.release(self.key));
+    }
+}
+
+/// A cut stream as an error of input and output. `ConnectionAborted` = the peer has said that it processed nothing.
+fn broken(cut: Cut) -> io::Error {
+    match cut {
+        Cut::Reset => io::ErrorKind::ConnectionReset,
+        Cut::Refused => io::ErrorKind::ConnectionAborted,
+        Cut::Malformed => io::ErrorKind::InvalidData,
+    }
+    .into()
+}
