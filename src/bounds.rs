@@ -82,6 +82,10 @@ pub const CLIENT_HELLO_BYTES_MAX: usize = 5 + 16 * 1024;
 pub const ACCEPTS_PER_WAKE: usize = 64;
 /// TLS handshakes in progress on one core.
 pub const HANDSHAKES_MAX: usize = 512;
+/// Streams that a client of HTTP/2 may have open on one connection (RFC 9113 §5.1.2), where the listener does not say.
+pub const HTTP2_STREAMS_DEFAULT: u32 = 128;
+/// Ceiling of [`HTTP2_STREAMS_DEFAULT`]: each open stream may cost the gateway an upstream connection.
+pub const HTTP2_STREAMS_MAX: u32 = 1_000;
 /// Idle upstream connections per endpoint and core.
 pub const POOL_IDLE_DEFAULT: usize = 128;
 /// Ceiling of [`POOL_IDLE_DEFAULT`].
@@ -156,6 +160,8 @@ const _: () = {
     assert!(REQUEST_LINE_BYTES_DEFAULT < HEAD_BYTES_DEFAULT);
     assert!(FIELDS_DEFAULT <= FIELDS_MAX);
     assert!(POOL_IDLE_DEFAULT <= POOL_IDLE_MAX);
+    assert!(HTTP2_STREAMS_DEFAULT >= 100, "RFC 9113 §6.5.2: fewer would limit parallelism needlessly");
+    assert!(HTTP2_STREAMS_DEFAULT <= HTTP2_STREAMS_MAX);
     assert!(HEAD_BYTES_MAX <= BUFFER_BYTES_LARGE, "a head fits one large buffer");
     assert!(BUFFER_BYTES < BUFFER_BYTES_LARGE);
     assert!(LINGER_SILENCE_MS <= LINGER_MS_MAX);

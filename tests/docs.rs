@@ -114,6 +114,13 @@ fn every_reason_is_documented_with_its_status_and_no_other() {
 }
 
 #[test]
+fn every_reason_of_http2_says_how_its_connection_ends() {
+    let known: BTreeSet<String> =
+        Reason::ALL.iter().map(|reason| reason.name().to_owned()).filter(|name| name.starts_with("h2_")).collect();
+    assert_eq!(names_under(&read("docs/http2.md"), "## How what is refused ends"), known, "docs/http2.md");
+}
+
+#[test]
 fn every_rule_of_http_is_documented_with_its_status_and_reason() {
     let page = read("docs/failures.md");
     let mut known: BTreeSet<String> = Reject::ALL.iter().map(|reject| reject.name().to_owned()).collect();

@@ -21,4 +21,9 @@ pub struct ListenerOptions {
     pub handshake_ms: u64,
     /// A PROXY protocol header (v1 or v2) must open each connection.
     pub proxy_protocol: bool,
+    /// HTTP/2 is spoken too: offered by ALPN where TLS is, and taken in clear from a client that begins with its preface
+    /// (RFC 9113 §3.3).
+    pub http2: bool,
+    /// Streams that one HTTP/2 connection may have open, from 1 to [`crate::bounds::HTTP2_STREAMS_MAX`].
+    pub http2_streams: u32,
 }

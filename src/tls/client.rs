@@ -45,6 +45,14 @@ pub fn client_config(options: &ClientTlsOptions) -> Result<Arc<ClientConfig>, Ce
     Ok(Arc::new(config))
 }
 
+/// The same trust with other application protocols. Sessions are shared with `config`: a resumed one negotiates ALPN anew
+/// (RFC 7301 §3.1).
+pub fn with_alpn(config: &ClientConfig, alpn: &[&[u8]]) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+    Arc::new(config)
+}
+
 /// What a server's certificate must be for, from the host of its URL: a DNS name or an IP address, `[…]` allowed
 /// around the latter. DNS names are also sent to the server (SNI), addresses are not (RFC 6066 §3).
 ///
@@ -126,7 +134,7 @@ impl ServerCertVerifier for TrustAnybody {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::fixture;
+    use super::super::testing::{connected, fixture, fixtures, serving};
     use super::*;
 
     #[test]
@@ -138,6 +146,20 @@ mod tests {
         assert!(refused("ec-sec1.key", false).contains("holds no certificate"));
         assert!(refused("absent.crt", false).contains("cannot be read"));
         assert!(refused("ec.crt", true).contains("no effect with `insecure = true`"));
+    }
+
+    #[test]
+    fn another_alpn_is_the_same_trust_and_leaves_the_first_as_it_was() {
+        let options = ClientTlsOptions { insecure: true, alpn: vec![b"http/1.1".to_vec()], ..Default::default() };
+        let first = client_config(&options).unwrap();
+        let second = with_alpn(&first, &[b"h2", b"http/1.1"]);
+        assert_eq!(second.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
+        assert_eq!(first.alpn_protocols, options.alpn);
+        let server = serving(&[fixtures("ec.crt", "ec-sec1.key")], &[b"h2", b"http/1.1"]);
+        for (config, agreed) in [(&first, &b"http/1.1"[..]), (&second, b"h2")] {
+            let (client, server) = connected(config, "gateway.test", server.per_core());
+            assert_eq!((client.alpn(), server.alpn()), (Some(agreed), Some(agreed)));
+        }
     }
 
     #[test]

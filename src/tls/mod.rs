@@ -24,7 +24,7 @@ use rustls::crypto::CryptoProvider;
 
 pub use certificate::{CertificateFiles, LoadedPair, load_pair};
 pub use certificate_error::CertificateError;
-pub use client::{ClientTlsOptions, client_config, verified_name};
+pub use client::{ClientTlsOptions, client_config, verified_name, with_alpn};
 pub use failure::TlsFailure;
 pub use names::NameResolver;
 pub use records::{PlainRead, Records};

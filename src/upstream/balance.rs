@@ -95,6 +95,7 @@ impl Address {
 fn key(endpoint: &EndpointOptions, address: SocketAddr, options: &UpstreamOptions) -> PoolKey {
     PoolKey {
         address,
+        protocol: options.protocol,
         tls: endpoint.tls.as_ref().map(|tls| (tls.server_name.clone(), tls.identity.clone())),
         idle_ms: options.idle_ms,
         idle_max: options.pool_idle_max,
@@ -103,6 +104,7 @@ fn key(endpoint: &EndpointOptions, address: SocketAddr, options: &UpstreamOption
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::Protocol;
     use super::*;
 
     fn target(ports: &[u16]) -> Target {
@@ -115,6 +117,7 @@ mod tests {
             name: "u".into(),
             endpoints: endpoints.collect(),
             host: None,
+            protocol: Protocol::Auto,
             connect_ms: 1,
             read_ms: 1,
             send_ms: 1,

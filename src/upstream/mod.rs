@@ -10,5 +10,5 @@ pub mod retry;
 
 pub use balance::Target;
 pub use client::Connection;
-pub use options::{EndpointOptions, EndpointTls, UpstreamOptions};
+pub use options::{EndpointOptions, EndpointTls, Protocol, UpstreamOptions};
 pub use pool::Pools;

@@ -5,6 +5,20 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 
+/// Which HTTP is spoken to the endpoints of an upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// `https://`: HTTP/2 or HTTP/1.1, as the endpoint chooses by ALPN (RFC 7301). `http://`: HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1 on every endpoint.
+    H1,
+    /// HTTP/2 over TLS, and nothing else: all endpoints are `https://`, and one that does not choose `h2` is of no use.
+    H2,
+    /// HTTP/2 in clear by prior knowledge (RFC 9113 §3.3): all endpoints are `http://`.
+    H2c,
+}
+
 /// An upstream: endpoints that answer alike.
 #[derive(Clone, Debug)]
 pub struct UpstreamOptions {
@@ -14,6 +28,8 @@ pub struct UpstreamOptions {
     pub endpoints: Vec<EndpointOptions>,
     /// Value of the Host field sent; `None` = the authority of the endpoint used.
     pub host: Option<Box<str>>,
+    /// What is spoken to the endpoints.
+    pub protocol: Protocol,
     /// TCP connect and TLS handshake together, milliseconds.
     pub connect_ms: u64,
     /// Longest silence between two reads of a response, milliseconds.
@@ -42,8 +58,11 @@ pub struct EndpointOptions {
 pub struct EndpointTls {
     /// Name asked for (SNI) and verified.
     pub server_name: ServerName<'static>,
-    /// Trust and ALPN.
+    /// Trust, and by ALPN the protocols that [`Protocol`] allows.
     pub config: Arc<rustls::ClientConfig>,
-    /// Text that is equal exactly when trust, verification and ALPN are equal: a part of the pool key.
+    /// The same trust, offering `http/1.1` alone: for what HTTP/2 cannot carry to this endpoint, such as an Upgrade. The
+    /// same pointer as `config` where that offers nothing else.
+    pub config_h1: Arc<rustls::ClientConfig>,
+    /// Text that is equal exactly when trust, verification and the ALPN of `config` are equal: a part of the pool key.
     pub identity: Arc<str>,
 }

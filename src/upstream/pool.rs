@@ -11,6 +11,7 @@ use std::sync::Arc;
 use ahash::{AHashMap, AHashSet};
 use rustls::pki_types::ServerName;
 
+use super::options::Protocol;
 use crate::base::buf::BufferPool;
 use crate::bounds;
 use crate::net::Stream;
@@ -20,6 +21,8 @@ use crate::net::Stream;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PoolKey {
     pub address: SocketAddr,
+    /// What was written, not what an endpoint chose by ALPN.
+    pub protocol: Protocol,
     /// `None` = plain TCP. The text stands for trust, verification and ALPN.
     pub tls: Option<(ServerName<'static>, Arc<str>)>,
     /// How long an idle connection is kept, milliseconds.

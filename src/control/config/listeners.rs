@@ -6,23 +6,28 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::defaults;
-use super::problems::{Place, Problems};
+use super::problems::{At, Place, Problems};
 use super::raw::{RawCertificate, RawListener};
 use super::resolve::{Context, items, or};
+use crate::bounds;
 use crate::front::ListenerOptions;
 use crate::plan::Start;
 use crate::tls::{CertificateError, CertificateFiles, LoadedPair, ServerTls, load_pair, server_tls};
 
 /// What TLS listeners offer by ALPN, the best first. A client of HTTP/1.0 may offer nothing but its own version (curl
 /// does), and RFC 7301 §3.2 would end its handshake.
-const ALPN: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
+const ALPN: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
+/// The same without HTTP/2.
+const ALPN_H1: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
 /// All listeners in the order written; those with problems are left out.
 pub(super) fn resolve(raw: &[RawListener], start: &Start, context: &Context<'_>) -> Vec<Arc<ListenerOptions>> {
     refuse_same_address(raw, start, context.problems);
     raw.iter()
         .filter_map(|listener| {
-            let tls = tls(&listener.tls, context);
+            let http2 = or(&listener.http2, true);
+            warn_without_effect(&listener.http2_streams, http2, context.problems);
+            let tls = tls(&listener.tls, http2, context);
             Some(Arc::new(ListenerOptions {
                 address: listener.address.as_ref()?.value,
                 tls,
@@ -32,6 +37,12 @@ pub(super) fn resolve(raw: &[RawListener], start: &Start, context: &Context<'_>)
                 send_ms: or(&listener.send_timeout, defaults::LISTENER_SEND_MS),
                 handshake_ms: or(&listener.handshake_timeout, defaults::LISTENER_HANDSHAKE_MS),
                 proxy_protocol: or(&listener.proxy_protocol, false),
+                http2,
+                http2_streams: listener
+                    .http2_streams
+                    .as_ref()
+                    .and_then(|streams| u32::try_from(streams.value).ok())
+                    .unwrap_or(bounds::HTTP2_STREAMS_DEFAULT),
             }))
         })
         .collect()
@@ -50,14 +61,22 @@ fn refuse_same_address(raw: &[RawListener], start: &Start, problems: &Problems) 
     }
 }
 
-fn tls(raw: &[RawCertificate], context: &Context<'_>) -> Option<ServerTls> {
+/// `http2_streams` says something about HTTP/2 only.
+fn warn_without_effect(streams: &Option<At<u64>>, http2: bool, problems: &Problems) {
+    if let Some(streams) = streams.as_ref().filter(|_| !http2) {
+        problems.warn(&streams.place, "has no effect: http2 = false", "remove it or `http2`");
+    }
+}
+
+fn tls(raw: &[RawCertificate], http2: bool, context: &Context<'_>) -> Option<ServerTls> {
     let pairs: Vec<LoadedPair> = raw.iter().filter_map(|certificate| pair(certificate, context)).collect();
     let ticketer = context.ticketer.clone()?;
     let place = &raw.first()?.cert.as_ref()?.place;
     if pairs.len() < raw.len() {
         return None; // already noted
     }
-    let tls = server_tls(pairs, &ALPN, ticketer).map_err(|e| context.problems.error(place, e.to_string(), "")).ok()?;
+    let alpn: &[&[u8]] = if http2 { &ALPN } else { &ALPN_H1 };
+    let tls = server_tls(pairs, alpn, ticketer).map_err(|e| context.problems.error(place, e.to_string(), "")).ok()?;
     tls.warnings().iter().for_each(|warning| context.problems.warn(place, warning.as_str(), ""));
     Some(tls)
 }

@@ -17,6 +17,7 @@ use crate::bounds;
 use crate::log::AccessFormat;
 use crate::plan::{Cores, DriverChoice};
 use crate::proxy::service::{ExpectPolicy, ForwardedPolicy};
+use crate::upstream::Protocol;
 
 /// The whole file.
 #[derive(Debug, Default)]
@@ -71,6 +72,8 @@ pub(super) struct RawListener {
     pub send_timeout: Option<At<u64>>,
     pub handshake_timeout: Option<At<u64>>,
     pub proxy_protocol: Option<At<bool>>,
+    pub http2: Option<At<bool>>,
+    pub http2_streams: Option<At<u64>>,
     pub tls: Vec<RawCertificate>,
 }
 
@@ -87,6 +90,7 @@ pub(super) struct RawCertificate {
 pub(super) struct RawUpstream {
     pub name: Option<At<String>>,
     pub endpoints: Option<At<Vec<At<Endpoint>>>>,
+    pub protocol: Option<At<Protocol>>,
     pub host: Option<At<String>>,
     pub sni: Option<At<String>>,
     pub ca: Option<At<String>>,
@@ -208,6 +212,8 @@ fn listener(t: &mut Table<'_>) -> RawListener {
         send_timeout: t.parsed("send_timeout", values::duration_ms),
         handshake_timeout: t.parsed("handshake_timeout", values::duration_ms),
         proxy_protocol: t.boolean("proxy_protocol"),
+        http2: t.boolean("http2"),
+        http2_streams: t.count("http2_streams", 1, u64::from(bounds::HTTP2_STREAMS_MAX)),
         tls: t.tables("tls", |t| RawCertificate {
             cert: t.required("cert", "add cert = \"FILE.pem\"", values::file_name),
             key: t.required("key", "add key = \"FILE.key\"", values::file_name),
@@ -217,12 +223,14 @@ fn listener(t: &mut Table<'_>) -> RawListener {
 }
 
 fn upstream(t: &mut Table<'_>) -> RawUpstream {
+    let protocols = [("auto", Protocol::Auto), ("h1", Protocol::H1), ("h2", Protocol::H2), ("h2c", Protocol::H2c)];
     if !t.has("endpoints") {
         t.missing("endpoints", "add endpoints = [\"https://api.example.com\"]");
     }
     RawUpstream {
         name: t.required("name", "add name = \"api\"", values::name),
         endpoints: t.list("endpoints", endpoint::endpoint),
+        protocol: t.parsed("protocol", |text| values::choice(text, &protocols)),
         host: t.parsed("host", endpoint::authority),
         sni: t.parsed("sni", values::host_name),
         ca: t.parsed("ca", values::file_name),

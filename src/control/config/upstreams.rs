@@ -16,11 +16,13 @@ use super::problems::{At, Problems};
 use super::raw::RawUpstream;
 use super::resolve::{Context, items, or, refuse_twice};
 use crate::bounds;
-use crate::tls::{ClientTlsOptions, client_config};
-use crate::upstream::{EndpointOptions, EndpointTls, UpstreamOptions};
+use crate::tls::{CertificateError, ClientTlsOptions, client_config, with_alpn};
+use crate::upstream::{EndpointOptions, EndpointTls, Protocol, UpstreamOptions};
 
-/// What is offered to upstreams by ALPN.
-const ALPN: &str = "http/1.1";
+/// HTTP/1.1 and HTTP/2 as ALPN names them.
+const H1: &[u8] = b"http/1.1";
+/// See [`H1`].
+const H2: &[u8] = b"h2";
 
 /// All upstreams, in the order written and with their indices, even those with problems.
 pub(super) fn resolve(raw: &[RawUpstream], context: &Context<'_>) -> Vec<UpstreamOptions> {
@@ -32,6 +34,7 @@ pub(super) fn resolve(raw: &[RawUpstream], context: &Context<'_>) -> Vec<Upstrea
             name: upstream.name.as_ref().map_or("", |name| name.as_str()).into(),
             endpoints: endpoints(upstream, &trusts, context),
             host: upstream.host.as_ref().map(|host| host.as_str().into()),
+            protocol: or(&upstream.protocol, Protocol::Auto),
             connect_ms: or(&upstream.connect_timeout, defaults::UPSTREAM_CONNECT_MS),
             read_ms: or(&upstream.read_timeout, defaults::UPSTREAM_READ_MS),
             send_ms: or(&upstream.send_timeout, defaults::UPSTREAM_SEND_MS),
@@ -52,6 +55,7 @@ fn endpoints(raw: &RawUpstream, trusts: &Trusts, context: &Context<'_>) -> Vec<E
     if let Some(list) = raw.endpoints.as_ref().filter(|list| list.is_empty() && !refused(&list.place.path)) {
         context.problems.error(&list.place, "is empty", "write at least one, such as \"https://api.example.com\"");
     }
+    refuse_other_schemes(raw, context.problems);
     warn_without_effect(raw, context.problems);
     let trust = match written.iter().any(|endpoint| endpoint.tls) {
         true => trusts.of(raw, context),
@@ -75,7 +79,24 @@ fn tls(endpoint: &At<Endpoint>, raw: &RawUpstream, trust: &Trust, context: &Cont
     let server_name = ServerName::try_from(name.clone())
         .map_err(|_| context.problems.error(place, format!("{name:?} cannot be verified in TLS"), "set `sni`"))
         .ok()?;
-    Some(EndpointTls { server_name, config: trust.config.clone(), identity: trust.identity.clone() })
+    let Trust { config, config_h1, identity } = trust.clone();
+    Some(EndpointTls { server_name, config, config_h1, identity })
+}
+
+/// A protocol that is spoken over TLS alone, or in clear alone, fits endpoints of that kind only.
+fn refuse_other_schemes(raw: &RawUpstream, problems: &Problems) {
+    let (tls, what, hint) = match or(&raw.protocol, Protocol::Auto) {
+        Protocol::Auto | Protocol::H1 => return,
+        Protocol::H2 => {
+            (true, "is http://, but protocol = \"h2\" is over TLS", "write https://, or protocol = \"h2c\"")
+        }
+        Protocol::H2c => {
+            (false, "is https://, but protocol = \"h2c\" is in clear", "write http://, or protocol = \"h2\"")
+        }
+    };
+    for endpoint in items(&raw.endpoints).iter().filter(|endpoint| endpoint.tls != tls) {
+        problems.error(&endpoint.place, what, hint);
+    }
 }
 
 /// `sni`, `ca` and `insecure` say something about TLS only.
@@ -101,13 +122,18 @@ fn warn_without_effect(raw: &RawUpstream, problems: &Problems) {
 /// Trust settings met so far, so that equal ones share one session cache and the system's roots are read once.
 #[derive(Default)]
 struct Trusts {
-    known: RefCell<BTreeMap<Arc<str>, Arc<ClientConfig>>>,
+    /// By the text of the trust alone; what is offered is HTTP/1.1.
+    roots: RefCell<BTreeMap<String, Arc<ClientConfig>>>,
+    /// By identity.
+    known: RefCell<BTreeMap<String, Trust>>,
 }
 
+/// What connections to the endpoints of an upstream begin with, see [`EndpointTls`].
 #[derive(Clone)]
 struct Trust {
     identity: Arc<str>,
     config: Arc<ClientConfig>,
+    config_h1: Arc<ClientConfig>,
 }
 
 impl Trusts {
@@ -121,21 +147,47 @@ impl Trusts {
         }
         context.ticketer.as_ref()?; // nothing outside may be read, the system's roots included
         let ca = ca.map(|(path, _)| path);
-        let identity: Arc<str> = identity(ca.as_ref(), insecure).into();
-        if let Some(config) = self.known.borrow().get(&identity) {
-            return Some(Trust { identity, config: config.clone() });
+        let roots = roots(ca.as_ref(), insecure);
+        let alpn = alpn(or(&raw.protocol, Protocol::Auto));
+        let offered: Vec<_> = alpn.iter().map(|protocol| String::from_utf8_lossy(protocol)).collect();
+        let identity = format!("{roots} {}", offered.join(","));
+        if let Some(trust) = self.known.borrow().get(&identity) {
+            return Some(trust.clone());
         }
-        let options = ClientTlsOptions { ca, insecure, alpn: vec![ALPN.as_bytes().to_vec()] };
         let place = raw.ca.as_ref().map(|ca| &ca.place).or(raw.endpoints.as_ref().map(|list| &list.place))?;
-        let config = client_config(&options).map_err(|e| context.problems.error(place, e.to_string(), "")).ok()?;
-        self.known.borrow_mut().insert(identity.clone(), config.clone());
-        Some(Trust { identity, config })
+        let options = ClientTlsOptions { ca, insecure, alpn: vec![H1.to_vec()] };
+        let config_h1 =
+            self.over(roots, &options).map_err(|error| context.problems.error(place, error.to_string(), "")).ok()?;
+        let config = if alpn == [H1] { config_h1.clone() } else { with_alpn(&config_h1, alpn) };
+        let trust = Trust { identity: identity.as_str().into(), config, config_h1 };
+        self.known.borrow_mut().insert(identity, trust.clone());
+        Some(trust)
+    }
+
+    /// The configuration over these roots, made once.
+    fn over(&self, roots: String, options: &ClientTlsOptions) -> Result<Arc<ClientConfig>, CertificateError> {
+        if let Some(config) = self.roots.borrow().get(&roots) {
+            return Ok(config.clone());
+        }
+        let config = client_config(options)?;
+        self.roots.borrow_mut().insert(roots, config.clone());
+        Ok(config)
+    }
+}
+
+/// What is offered to the TLS endpoints of an upstream, the best first.
+fn alpn(protocol: Protocol) -> &'static [&'static [u8]] {
+    match protocol {
+        Protocol::Auto => &[H2, H1],
+        Protocol::H1 => &[H1],
+        // In clear nothing is offered; a TLS endpoint beside it has been refused.
+        Protocol::H2 | Protocol::H2c => &[H2],
     }
 }
 
 /// A text for everything that trust depends on. The content of the file takes part: after a change of it, pooled
 /// connections that were verified by the old one are not used again.
-fn identity(ca: Option<&PathBuf>, insecure: bool) -> String {
+fn roots(ca: Option<&PathBuf>, insecure: bool) -> String {
     let roots = match ca {
         None => "system".to_owned(),
         Some(path) => {
@@ -144,6 +196,5 @@ fn identity(ca: Option<&PathBuf>, insecure: bool) -> String {
             format!("{}#{:016x}", path.display(), hasher.finish())
         }
     };
-    let verify = if insecure { "insecure" } else { "verify" };
-    format!("{roots} {verify} {ALPN}")
+    format!("{roots} {}", if insecure { "insecure" } else { "verify" })
 }

@@ -21,6 +21,7 @@ const CHANCES: u64 = 1_000_000;
 /// tells what arrived, POST /__stats/reset forgets it. A request may override the flags by headers: x-mock-latency,
 /// x-mock-chunk-delay, x-mock-tokens, x-mock-status (400 to 599), x-mock-retry-after, x-mock-abort-after (events of a
 /// stream) and x-mock-timestamps (1: each event of a stream carries its send time as a comment, `: t=<unix us>`).
+/// Speaks HTTP/1.1, and HTTP/2 in clear with whoever begins with its preface (`protocol = "h2c"` of an upstream).
 // The text above is also the help of the command.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct MockOptions {

@@ -266,3 +266,37 @@ async fn a_shutdown_ends_the_serving() {
     assert_eq!(idle.read(&mut bytes).await.unwrap(), 0, "an idle connection is closed");
     assert!(TcpStream::connect(address).await.is_err());
 }
+
+/// One frame of HTTP/2: its type, flags and stream, and its payload.
+async fn frame(connection: &mut TcpStream) -> (u8, u8, u32, Vec<u8>) {
+    let mut head = [0; 9];
+    connection.read_exact(&mut head).await.unwrap();
+    let [a, b, c, kind, flags, stream @ ..] = head;
+    let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+    connection.read_exact(&mut payload).await.unwrap();
+    (kind, flags, u32::from_be_bytes([stream[0], stream[1], stream[2], stream[3]]), payload)
+}
+
+/// HTTP/2 in clear from its first byte on, as `protocol = "h2c"` of an upstream speaks it.
+#[tokio::test]
+async fn http2_is_served_to_who_begins_with_its_preface() {
+    let mut connection = TcpStream::connect(start(quick()).await).await.unwrap();
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec(); // and empty SETTINGS
+    // GET http, then :path and :authority as literals without indexing (RFC 7541 §6.2.2).
+    let block = b"\x82\x86\x04\x0a/v1/models\x01\x04mock";
+    bytes.extend_from_slice(&[0, 0, block.len() as u8, 1, 5, 0, 0, 0, 1]); // HEADERS, the whole of stream 1
+    bytes.extend_from_slice(block);
+    connection.write_all(&bytes).await.unwrap();
+    assert_eq!(frame(&mut connection).await.0, 4, "SETTINGS come first");
+    let (mut body, mut ended) = (Vec::new(), false);
+    while !ended {
+        let (kind, flags, stream, payload) = frame(&mut connection).await;
+        assert!(matches!(kind, 0 | 1 | 4 | 8), "neither RST_STREAM nor GOAWAY: {kind}");
+        if kind == 0 && stream == 1 {
+            body.extend_from_slice(&payload);
+        }
+        ended = stream == 1 && flags & 1 != 0;
+    }
+    let models: Value = serde_json::from_slice(&body).unwrap();
+    assert!(models["data"].as_array().is_some_and(|models| !models.is_empty()), "{models}");
+}

@@ -115,6 +115,16 @@ fn listeners() {
             &["5:1: listener[0].idle_timout: is not a known key; did you mean `idle_timeout`?"],
         ),
         ("listener", "proxy_protocol = \"yes\"", &["5:18: listener[0].proxy_protocol: is a string, but must be true"]),
+        ("listener", "http2 = \"off\"", &["5:9: listener[0].http2: is a string, but must be true or false; write it"]),
+        (
+            "listener",
+            "http2_streams = 0\n[[listener]]\naddress = \"127.0.0.1:0\"\nhttp2_streams = 1001",
+            &[
+                "5:17: listener[0].http2_streams: 0 is out of range; write a whole number from 1 to 1000",
+                "8:17: listener[1].http2_streams: 1001 is out of range; write a whole number from 1 to 1000",
+            ],
+        ),
+        ("listener", "http2_streams = \"9\"", &["5:17: listener[0].http2_streams: is a string; write a whole number"]),
         (
             "listener",
             "[listener.tls]",
@@ -193,6 +203,39 @@ fn upstreams() {
             "upstream",
             "[[upstream]]\nname = \"b\"\nendpoints = [\"https://a\"]\nca = \"no.pem\"",
             &["12:6: upstream[1].ca: cannot read no.pem: No such file or directory"],
+        ),
+    ]);
+}
+
+#[test]
+fn protocols_of_upstreams() {
+    check_all(&[
+        (
+            "upstream",
+            "protocol = \"http2\"",
+            &["9:12: upstream[0].protocol: \"http2\" is not a known value; known are auto, h1, h2, h2c"],
+        ),
+        (
+            "upstream",
+            "protocol = 2",
+            &["9:12: upstream[0].protocol: is a whole number, but must be a string; write it"],
+        ),
+        (
+            "upstream",
+            "protocol = \"h2\"",
+            &[
+                "8:14: upstream[0].endpoints[0]: is http://, but protocol = \"h2\" is over TLS; write https://, or protocol = \"h2c\"",
+            ],
+        ),
+        (
+            "upstream",
+            "[[upstream]]\nname = \"b\"\nendpoints = [\"https://10.0.0.1\", \"http://a\", \"https://b\"]\nprotocol = \"h2c\"\n\
+             [[upstream]]\nname = \"c\"\nendpoints = [\"https://10.0.0.1\", \"http://a\"]\nprotocol = \"h2\"",
+            &[
+                "11:14: upstream[1].endpoints[0]: is https://, but protocol = \"h2c\" is in clear; write http://, or",
+                "11:46: upstream[1].endpoints[2]: is https://, but protocol = \"h2c\" is in clear; write http://, or",
+                "15:34: upstream[2].endpoints[1]: is http://, but protocol = \"h2\" is over TLS; write https://, or",
+            ],
         ),
     ]);
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cache::policy::BodyKey;
+use crate::upstream::Protocol;
 
 /// Loads an example as if it stood in `folder`, where its certificates may be.
 fn example(folder: &Path, name: &str) -> Loaded {
@@ -20,7 +21,7 @@ fn every_example_is_tested_here() {
     let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.retain(|name| name.to_string_lossy().ends_with(".toml"));
     names.sort();
-    assert_eq!(names, ["cache.toml", "full.toml", "llm.toml", "minimal.toml", "tls.toml"]);
+    assert_eq!(names, ["cache.toml", "full.toml", "http2.toml", "llm.toml", "minimal.toml", "tls.toml"]);
 }
 
 #[test]
@@ -83,6 +84,20 @@ fn tls() {
 }
 
 #[test]
+fn http2() {
+    let folder = tempfile::tempdir().unwrap();
+    let certs = folder.path().join("certs");
+    std::fs::create_dir(&certs).unwrap();
+    write_pair(&certs, "api.example.com", &["api.example.com"]);
+    let loaded = example(folder.path(), "http2.toml");
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let listeners: Vec<_> = loaded.plan.listeners.iter().map(|l| (l.tls.is_some(), l.http2, l.http2_streams)).collect();
+    assert_eq!(listeners, [(true, true, 256), (false, true, 128), (false, false, 128)]);
+    let protocols: Vec<_> = loaded.plan.service.upstreams.iter().map(|upstream| upstream.protocol).collect();
+    assert_eq!(protocols, [Protocol::H2c, Protocol::Auto, Protocol::H1]);
+}
+
+#[test]
 fn full() {
     let folder = tempfile::tempdir().unwrap();
     write_pair(folder.path(), "server", &["server.example.com"]);
@@ -138,7 +153,8 @@ fn full_has_every_key_and_its_defaults_are_the_defaults() {
     assert_eq!(cached(&long), cached(&short));
     let listener = |plan: &Plan| {
         let l = &plan.listeners[0];
-        (l.idle_ms, l.head_ms, l.body_ms, l.send_ms, l.handshake_ms, l.proxy_protocol)
+        let times = [l.idle_ms, l.head_ms, l.body_ms, l.send_ms, l.handshake_ms];
+        (times, l.proxy_protocol, l.http2, l.http2_streams)
     };
     assert_eq!(listener(&long), listener(&short));
     let service = |plan: &Plan| {
@@ -148,7 +164,7 @@ fn full_has_every_key_and_its_defaults_are_the_defaults() {
         (
             format!("{:?} {:?} {:?} {:?} {}", s.limits, s.trusted_peers, s.forwarded, s.expect, s.via),
             times,
-            upstream.pool_idle_max,
+            (upstream.pool_idle_max, upstream.protocol),
         )
     };
     assert_eq!(service(&long), service(&short));

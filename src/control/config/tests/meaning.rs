@@ -10,6 +10,7 @@ use crate::log::AccessFormat;
 use crate::plan::{AccessLog, DriverChoice};
 use crate::proxy::route::Rewrite;
 use crate::proxy::service::{ExpectPolicy, ForwardedPolicy};
+use crate::upstream::Protocol;
 
 fn plan(text: &str) -> Plan {
     match load_text(text) {
@@ -46,9 +47,10 @@ fn what_is_not_written_is_the_default() {
     assert!(listener.tls.is_none() && !listener.proxy_protocol);
     let times = (listener.idle_ms, listener.head_ms, listener.body_ms, listener.send_ms, listener.handshake_ms);
     assert_eq!(times, (75_000, 10_000, 30_000, 30_000, 10_000));
+    assert_eq!((listener.http2, listener.http2_streams), (true, bounds::HTTP2_STREAMS_DEFAULT));
     let upstream = &service.upstreams[0];
     assert_eq!(&*upstream.name, "api");
-    assert_eq!(upstream.host, None);
+    assert_eq!((&upstream.host, upstream.protocol), (&None, Protocol::Auto));
     let times = (upstream.connect_ms, upstream.read_ms, upstream.send_ms, upstream.idle_ms);
     assert_eq!(times, (3_000, 30_000, 30_000, 60_000));
     assert_eq!(upstream.pool_idle_max, bounds::POOL_IDLE_DEFAULT);
@@ -170,7 +172,6 @@ fn upstreams_that_trust_alike_share_their_tls_settings() {
     assert_eq!(of(2).server_name, ServerName::try_from("10.0.0.1").unwrap());
     assert!(Arc::ptr_eq(&of(1).config, &of(2).config) && of(1).identity == of(2).identity);
     assert_ne!(of(2).identity, of(3).identity);
-    assert_eq!(of(1).config.alpn_protocols, [b"http/1.1".to_vec()]);
     assert_eq!(upstreams[1].endpoints[0].addresses, ["10.0.0.1:443".parse().unwrap()]);
     assert_eq!(upstreams[1].endpoints[1].addresses, ["[::1]:8443".parse().unwrap()]);
     assert_eq!(loaded.files, [folder.path().join("ca.pem")]);
@@ -179,6 +180,60 @@ fn upstreams_that_trust_alike_share_their_tls_settings() {
     write_pair(folder.path(), "ca", &["ca.example"]);
     let again = load_in(folder.path(), &text).unwrap();
     assert_ne!(again.plan.service.upstreams[1].endpoints[0].tls.as_ref().unwrap().identity, before);
+}
+
+#[test]
+fn an_upstreams_protocol_decides_what_is_offered_and_what_connections_are_shared() {
+    let folder = tempfile::tempdir().unwrap();
+    write_pair(folder.path(), "ca", &["ca.example"]);
+    let of = |name: &str, scheme: &str, protocol: &str| {
+        format!(
+            "\n[[upstream]]\nname = \"{name}\"\nendpoints = [\"https://10.0.0.1\", \"{scheme}://10.0.0.2\"]\n\
+             ca = \"ca.pem\"\nprotocol = \"{protocol}\"\n"
+        )
+    };
+    let text = with("upstream", "protocol = \"h2c\"")
+        + &of("a", "http", "auto")
+        + &of("b", "http", "h1")
+        + &of("c", "https", "h2")
+        + &of("d", "https", "auto");
+    let plan = load_in(folder.path(), &text).unwrap().plan;
+    let upstreams = &plan.service.upstreams;
+    let protocols: Vec<Protocol> = upstreams.iter().map(|upstream| upstream.protocol).collect();
+    assert_eq!(protocols, [Protocol::H2c, Protocol::Auto, Protocol::H1, Protocol::H2, Protocol::Auto]);
+    assert!(upstreams[0].endpoints[0].tls.is_none() && upstreams[1].endpoints[1].tls.is_none());
+    let tls = |index: usize| upstreams[index].endpoints[0].tls.as_ref().unwrap();
+    let (h1, h2) = (b"http/1.1".to_vec(), b"h2".to_vec());
+    assert_eq!(tls(1).config.alpn_protocols, [h2.clone(), h1.clone()]);
+    assert_eq!(tls(2).config.alpn_protocols, std::slice::from_ref(&h1));
+    assert_eq!(tls(3).config.alpn_protocols, [h2]);
+    for index in 1..5 {
+        assert_eq!(tls(index).config_h1.alpn_protocols, std::slice::from_ref(&h1), "{index}");
+        assert!(Arc::ptr_eq(&tls(index).config_h1, &tls(2).config), "one trust: {index}");
+    }
+    // Connections are shared where trust and ALPN are the same, and only there.
+    assert!(Arc::ptr_eq(&tls(1).config, &tls(4).config));
+    let identities: std::collections::BTreeSet<&str> = (1..5).map(|index| &*tls(index).identity).collect();
+    assert_eq!((identities.len(), &tls(1).identity), (3, &tls(4).identity));
+}
+
+#[test]
+fn a_listener_offers_http2_unless_told_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    write_pair(folder.path(), "a", &["a.example.com"]);
+    let tls = "\n[[listener.tls]]\ncert = \"a.pem\"\nkey = \"a.key\"";
+    for (extra, offered, streams) in [
+        ("", &["h2", "http/1.1", "http/1.0"][..], 128),
+        ("http2 = true\nhttp2_streams = 1000", &["h2", "http/1.1", "http/1.0"], 1_000),
+        ("http2 = false", &["http/1.1", "http/1.0"], 128),
+    ] {
+        let plan = load_in(folder.path(), &with("listener", &format!("{extra}{tls}"))).unwrap().plan;
+        let listener = &plan.listeners[0];
+        assert_eq!((listener.http2, listener.http2_streams), (extra != "http2 = false", streams), "{extra}");
+        let config = listener.tls.as_ref().unwrap().per_core();
+        let names: Vec<_> = config.alpn_protocols.iter().map(|name| String::from_utf8_lossy(name)).collect();
+        assert_eq!(names, offered, "{extra}");
+    }
 }
 
 #[test]
@@ -192,6 +247,11 @@ fn what_is_odd_but_works_is_a_warning_with_its_position() {
             "[[upstream]]\nname = \"b\"\nendpoints = [\"https://10.0.0.1\"]\ninsecure = true\n[[route]]\n\
              path = \"/b\"\nupstream = \"b\"",
             "c.toml:12:12: upstream[1].insecure: certificates of this upstream are not verified",
+        ),
+        (
+            "listener",
+            "http2 = false\nhttp2_streams = 9",
+            "c.toml:6:17: listener[0].http2_streams: has no effect: http2 = false",
         ),
         (
             "upstream",
@@ -242,7 +302,8 @@ fn the_proxy_command_is_one_route_to_one_upstream() {
     assert_eq!((loaded.plan.start.access_log.clone(), loaded.files.len()), (AccessLog::Stdout, 0));
     let route = route(&loaded.plan, "any", "/v1/models").unwrap();
     assert_eq!((&*route.name, route.upstream), ("all", 0));
-    assert_eq!(loaded.plan.service.upstreams[0].endpoints[0].addresses.len(), 1);
+    let upstream = &loaded.plan.service.upstreams[0];
+    assert_eq!((upstream.endpoints[0].addresses.len(), upstream.protocol), (1, Protocol::Auto));
 
     let folder = tempfile::tempdir().unwrap();
     write_pair(folder.path(), "a", &["localhost"]);
@@ -255,7 +316,7 @@ fn the_proxy_command_is_one_route_to_one_upstream() {
         ..arguments
     };
     let loaded = proxy_plan(&arguments, &keep).unwrap();
-    assert!(loaded.plan.listeners.len() == 2 && loaded.plan.listeners.iter().all(|l| l.tls.is_some()));
+    assert!(loaded.plan.listeners.len() == 2 && loaded.plan.listeners.iter().all(|l| l.tls.is_some() && l.http2));
     assert_eq!((loaded.plan.start.admin, loaded.plan.start.access_log.clone()), (None, AccessLog::Off));
     assert_eq!(loaded.files.len(), 2);
 
@@ -271,8 +332,8 @@ fn the_proxy_command_is_one_route_to_one_upstream() {
 /// Keys of one kind of table, a few of them wrong.
 fn keys(header: &str) -> &'static [&'static str] {
     match header {
-        "[[listener]]" => &["address", "idle_timeout", "proxy_protocol", "tls", "adress"],
-        "[[upstream]]" => &["name", "endpoints", "host", "sni", "ca", "insecure", "pool", "read_timeout"],
+        "[[listener]]" => &["address", "idle_timeout", "proxy_protocol", "http2", "http2_streams", "tls", "adress"],
+        "[[upstream]]" => &["name", "endpoints", "protocol", "host", "sni", "ca", "insecure", "pool", "read_timeout"],
         "[[route]]" => &[
             "name",
             "host",
@@ -305,6 +366,7 @@ const VALUES: &[&str] = &[
     "1979-05-27",
     "\"\"",
     "\"api\"",
+    "\"h2c\"",
     "\"/v1\"",
     "\"/\"",
     "\"/v1/\"",
