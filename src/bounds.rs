@@ -110,6 +110,8 @@ pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 pub const HTTP2_OUTPUT_BYTES_MAX: usize = 256 * 1024;
 /// Bytes that one peer may send without a pause for the other tasks of its core.
 pub const HTTP2_BURST_BYTES: usize = 256 * 1024;
+/// A request counts as so many of them.
+pub const HTTP2_REQUEST_BYTES: usize = 512;
 /// How long a client may take to learn that a connection is about to end, milliseconds: requests that it sends meanwhile
 /// are served.
 pub const HTTP2_LEAVING_MS: u64 = 500;

@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use super::http2;
 use super::listener::{Settings, Visit};
 use super::open::open;
 use super::options::ListenerOptions;
@@ -11,6 +12,7 @@ use crate::base::clock;
 use crate::bounds;
 use crate::h1::request::EMPTY_LINES_MAX;
 use crate::h1::{self, BodyDecoder, Parsed, RequestFraming, RequestParser};
+use crate::h2::frame::PREFACE;
 use crate::http::RequestHead;
 use crate::net::ready::Waited;
 use crate::net::{Filled, Input, Read, ReadError, Stream, Timer, Until, Wait, task};
@@ -42,6 +44,9 @@ pub struct Connection {
 /// Serves one connection to its end.
 pub async fn run(newcomer: Box<Newcomer>) {
     let Some(mut connection) = Box::pin(open(newcomer)).await else { return };
+    if connection.speaks_http2() || (connection.may_speak_http2() && Box::pin(connection.is_preface()).await) {
+        return Box::pin(http2::run(connection)).await;
+    }
     loop {
         if !connection.has_request() && !connection.wait().await {
             break;
@@ -62,6 +67,40 @@ pub async fn run(newcomer: Box<Newcomer>) {
 impl Connection {
     fn core(&self) -> &Core {
         &self.visit.front.core
+    }
+
+    /// Whether ALPN has agreed on HTTP/2.
+    fn speaks_http2(&self) -> bool {
+        self.peer.tls && self.stream.protocol().as_deref() == Some(b"h2")
+    }
+
+    /// Whether a client may begin to speak HTTP/2 without having asked (RFC 9113 §3.3): in clear only.
+    fn may_speak_http2(&self) -> bool {
+        !self.peer.tls && self.settings.options.http2
+    }
+
+    /// Whether the connection begins with the preface of HTTP/2. Waits as long as what has come may be its beginning;
+    /// whatever it is stays unread.
+    async fn is_preface(&mut self) -> bool {
+        if !self.wait().await {
+            return false;
+        }
+        let core = Rc::clone(&self.visit.front.core);
+        let deadline_ms = clock::now_ms() + self.settings.options.head_ms;
+        loop {
+            let unread = self.input.unread();
+            let count = unread.len().min(PREFACE.len());
+            if unread.get(..count) != PREFACE.get(..count) {
+                return false;
+            }
+            if count == PREFACE.len() {
+                return true;
+            }
+            let wait = Wait { timer: &self.timer, deadline_ms, until: Until::Deadline };
+            if !matches!(self.input.fill(&self.stream, &core.buffers, wait).await, Ok(Filled::Bytes)) {
+                return false;
+            }
+        }
     }
 
     /// Whether bytes of a request are there. Lone empty lines are not: a client that ends its body with one more CRLF
@@ -216,21 +255,8 @@ impl Connection {
         if !linger {
             return;
         }
-        let Self { visit, stream, timer, mut input, .. } = self;
-        let core = &visit.front.core;
-        input.discard(&core.buffers);
-        let last_ms = clock::now_ms() + bounds::LINGER_MS_MAX;
-        let mut left = bounds::LINGER_BYTES_MAX;
-        while left > 0 && !core.draining.get() {
-            let deadline_ms = last_ms.min(clock::now_ms() + bounds::LINGER_SILENCE_MS);
-            let wait = Wait { timer: &timer, deadline_ms, until: Until::Drained };
-            if !matches!(input.fill(&stream, &core.buffers, wait).await, Ok(Filled::Bytes)) {
-                break;
-            }
-            left = left.saturating_sub(input.unread().len());
-            input.discard(&core.buffers);
-        }
-        input.discard(&core.buffers);
+        let Self { visit, stream, timer, input, .. } = self;
+        self::linger(&visit.front.core, &stream, &timer, input).await;
     }
 
     /// Ends the connection so that what was sent cannot be taken for whole: no goodbye, no FIN.
@@ -239,6 +265,23 @@ impl Connection {
         let buffers = Rc::clone(&self.core().buffers);
         self.input.discard(&buffers);
     }
+}
+
+/// Reads and forgets what comes on a connection that is shut down, within bounds.
+pub async fn linger(core: &Core, stream: &Stream, timer: &Timer, mut input: Input) {
+    input.discard(&core.buffers);
+    let last_ms = clock::now_ms() + bounds::LINGER_MS_MAX;
+    let mut left = bounds::LINGER_BYTES_MAX;
+    while left > 0 && !core.draining.get() {
+        let deadline_ms = last_ms.min(clock::now_ms() + bounds::LINGER_SILENCE_MS);
+        let wait = Wait { timer, deadline_ms, until: Until::Drained };
+        if !matches!(input.fill(stream, &core.buffers, wait).await, Ok(Filled::Bytes)) {
+            break;
+        }
+        left = left.saturating_sub(input.unread().len());
+        input.discard(&core.buffers);
+    }
+    input.discard(&core.buffers);
 }
 
 /// Receives a request head and what it says about the body.

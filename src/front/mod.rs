@@ -3,6 +3,7 @@
 //! One exchange is one call of `proxy::serve`. Nothing here knows routes or upstreams.
 
 pub mod connection;
+pub mod http2;
 pub mod listener;
 mod open;
 pub mod options;

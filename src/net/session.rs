@@ -183,6 +183,7 @@ impl Session {
                 input.consume(taken);
                 burst += taken;
                 if let Some(request) = request {
+                    burst += bounds::HTTP2_REQUEST_BYTES;
                     opened(self.channel(request.key), head, request);
                 }
                 if self.machine.borrow().output().len() >= bounds::HTTP2_BATCH_BYTES {
