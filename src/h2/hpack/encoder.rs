@@ -207,13 +207,15 @@ impl Encoder {
         let hash = hash(hash(line.place as u64, line.name), line.value) as u32;
         let seen = self.seen[hash as usize % SEEN_LINES];
         let again = seen.hash == hash;
-        if again && let Some(age) = self.table.age(seen.entry) && self.is(age, line) {
+        if again
+            && let Some(age) = self.table.age(seen.entry)
+            && self.is(age, line)
+        {
             self.names[line.place] = Name { entry: seen.entry, misses: 0 };
             return write_index(out, static_table::LINES + 1 + age);
         }
-        let first_sight = line.rule == Rule::Repeats
-            && self.names[line.place].misses < MISSES_MAX
-            && size <= FIRST_SIGHT_BYTES_MAX;
+        let first_sight =
+            line.rule == Rule::Repeats && self.names[line.place].misses < MISSES_MAX && size <= FIRST_SIGHT_BYTES_MAX;
         if !again && !first_sight {
             self.seen[hash as usize % SEEN_LINES] = Seen { hash, entry: 0 };
             return literal(out, 0x00, 4, name_index, line.name, line.value);
@@ -232,10 +234,10 @@ impl Encoder {
         entry.is_some_and(|entry| entry.id == line.id && entry.name == line.name && entry.value == line.value)
     }
 
-    /// Recounts the table; for fuzzers and tests.
-    pub(super) fn validate(&self) {
-        self.table.validate();
+    /// Recounts the table and gives its size in bytes; for fuzzers and tests.
+    pub(super) fn validate(&self) -> usize {
         assert!(self.table.size_max() <= TABLE_BYTES_DEFAULT);
+        self.table.validate()
     }
 }
 
