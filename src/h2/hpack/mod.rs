@@ -5,6 +5,8 @@
 //! lines. Nothing here trusts the peer: integers, strings, tables and the work of one block are bounded, and every
 //! refusal has a name ([`DecodeError`]). Strings are never written in Huffman code, only read.
 
+#[cfg(test)]
+mod appendix_c;
 mod decoder;
 mod encoder;
 #[doc(hidden)]
