@@ -17,8 +17,9 @@ const NONCE: [u8; 16] = *b"the sample nonce";
 /// The lines that a table writes as `name: value`; the colon of a pseudo-field is no separator.
 fn lines(text: &[&str]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let split = |line: &&str| {
-        let (name, value) = line[1..].split_once(": ").expect("a line has a colon");
-        (format!("{}{name}", &line[..1]).into_bytes(), value.as_bytes().to_vec())
+        let mark = usize::from(line.starts_with(':'));
+        let (name, value) = line[mark..].split_once(": ").expect("a line has a colon");
+        (format!("{}{name}", &line[..mark]).into_bytes(), value.as_bytes().to_vec())
     };
     text.iter().map(split).collect()
 }

@@ -49,6 +49,28 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// Mostly lines that nobody minds, so that most messages reach their end.
+fn line() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+    let calm = prop::sample::select(vec![
+        "cookie: a=1",
+        "cookie: b",
+        "cookie: ",
+        "accept: */*",
+        "te: trailers",
+        "expect: 100-continue",
+        "x-a: b\tc",
+        "x-b: é",
+        "content-type: text/plain",
+        "sec-websocket-key: x",
+        "set-cookie: a",
+    ]);
+    prop_oneof![
+        8 => calm.prop_map(|line| lines(&[line]).remove(0)),
+        4 => ("x-[a-z0-9-]{0,20}", "[!-~]{1,30}").prop_map(|(name, value)| (name.into_bytes(), value.into_bytes())),
+        1 => (name(), value()),
+    ]
+}
+
 fn with_front(front: &[&str], more: Lines) -> Lines {
     let mut all = lines(front);
     all.extend(more);
@@ -65,7 +87,7 @@ fn request_lines() -> impl Strategy<Value = Lines> {
         &[":method: GET", ":scheme: https"],
         &[],
     ]);
-    (front, prop::collection::vec((name(), value()), 0..8)).prop_map(|(front, more)| with_front(front, more))
+    (front, prop::collection::vec(line(), 0..8)).prop_map(|(front, more)| with_front(front, more))
 }
 
 fn response_lines() -> impl Strategy<Value = Lines> {
@@ -77,7 +99,7 @@ fn response_lines() -> impl Strategy<Value = Lines> {
         &[":status: 500"],
         &[],
     ]);
-    (front, prop::collection::vec((name(), value()), 0..8)).prop_map(|(front, more)| with_front(front, more))
+    (front, prop::collection::vec(line(), 0..8)).prop_map(|(front, more)| with_front(front, more))
 }
 
 fn all_fields(head: &RequestHead) -> Vec<(FieldId, Vec<u8>, Vec<u8>)> {
@@ -95,7 +117,7 @@ fn text_of(head: &RequestHead) -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn what_is_accepted_means_the_same_in_http_1(all in request_lines(), bytes in 0usize..400, fields in 0usize..10) {
+    fn what_is_accepted_means_the_same_in_http_1(all in request_lines(), bytes in 0usize..900, fields in 0usize..16) {
         let (verdict, head) = build(&all, bytes + 100, fields);
         for span in head.fields.iter().flat_map(|f| [f.name, f.value]).chain([head.method_span, head.target_span]) {
             prop_assert!(usize::from(span.start) + usize::from(span.len) <= head.bytes.len());
@@ -161,7 +183,9 @@ proptest! {
         let parsed = h1::parse_response(&out, &HeadLimits::default(), &mut head);
         prop_assert_eq!(parsed, Ok(Parsed::Complete { head_bytes: out.len() }));
         prop_assert_eq!(head.status, shape.status);
-        prop_assert!(h1::response_framing(&head, is_head).is_ok());
+        // Two Host lines in a response are judged with the framing, in both versions.
+        let framed = h1::response_framing(&head, is_head).map(|_| ());
+        prop_assert!(framed.is_ok() || framed == Err(h1::Reject::HostDuplicate));
         for field in head.fields() {
             prop_assert!(!field.name.iter().any(u8::is_ascii_uppercase) && syntax::is_value(field.value));
         }
@@ -190,7 +214,7 @@ proptest! {
     }
 
     #[test]
-    fn accepted_trailers_are_lines_of_http_1(all in prop::collection::vec((name(), value()), 0..6)) {
+    fn accepted_trailers_are_lines_of_http_1(all in prop::collection::vec(line(), 0..6)) {
         let mut out = Vec::new();
         let mut builder = TrailerBuilder::new(&mut out);
         all.iter().for_each(|line| builder.line(field_line(line)));
