@@ -6,7 +6,7 @@
 
 use super::rule::{self, Rule};
 use super::table::{ENTRY_OVERHEAD, Table};
-use super::{TABLE_BYTES_DEFAULT, integer, static_table};
+use super::{FieldLine, TABLE_BYTES_DEFAULT, integer, static_table};
 use crate::http::FieldId;
 use crate::http::field::KNOWN;
 
@@ -74,6 +74,14 @@ struct Line<'a> {
     /// Index of its name in the static table, or 0.
     static_name: usize,
     rule: Rule,
+}
+
+impl Line<'_> {
+    /// Whether an entry has the name of this line.
+    #[inline]
+    fn names(&self, entry: &FieldLine<'_>) -> bool {
+        entry.id == self.id && (self.id != FieldId::Other || entry.name == self.name)
+    }
 }
 
 impl Default for Encoder {
@@ -180,7 +188,7 @@ impl Encoder {
     fn line(&mut self, out: &mut Vec<u8>, line: &Line<'_>) {
         let last = self.names[line.place].entry;
         let last = self.table.age(last).and_then(|age| Some((age, self.table.get(age)?)));
-        let same_name = last.filter(|(_, entry)| entry.id == line.id && entry.name == line.name);
+        let same_name = last.filter(|(_, entry)| line.names(entry));
         if let Some((age, entry)) = same_name
             && entry.value == line.value
         {
@@ -230,8 +238,7 @@ impl Encoder {
 
     /// Whether an entry is this line.
     fn is(&self, age: usize, line: &Line<'_>) -> bool {
-        let entry = self.table.get(age);
-        entry.is_some_and(|entry| entry.id == line.id && entry.name == line.name && entry.value == line.value)
+        self.table.get(age).is_some_and(|entry| line.names(&entry) && entry.value == line.value)
     }
 
     /// Recounts the table and gives its size in bytes; for fuzzers and tests.
@@ -332,6 +339,17 @@ mod tests {
         bytes_of(&mut encoder, &mut decoder, "X-Trace", "trace number 99");
         assert_eq!(bytes_of(&mut encoder, &mut decoder, "X-Trace", "trace number 99"), 1);
         assert_eq!(encoder.table.added(), u32::from(MISSES_MAX) + 1);
+    }
+
+    #[test]
+    fn a_hash_alone_is_not_believed() {
+        let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new(4_096));
+        bytes_of(&mut encoder, &mut decoder, "Server", "one");
+        bytes_of(&mut encoder, &mut decoder, "Server", "two");
+        // As if `three` had the hash of `one`.
+        let hash = hash(hash(FieldId::Server as u64, b"server"), b"three") as u32;
+        encoder.seen[hash as usize % SEEN_LINES] = Seen { hash, entry: 1 };
+        assert!(bytes_of(&mut encoder, &mut decoder, "Server", "three") > 1);
     }
 
     #[test]
