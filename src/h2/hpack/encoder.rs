@@ -342,6 +342,17 @@ mod tests {
     }
 
     #[test]
+    fn a_hash_alone_is_not_believed() {
+        let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new(4_096));
+        bytes_of(&mut encoder, &mut decoder, "Server", "one");
+        bytes_of(&mut encoder, &mut decoder, "Server", "two");
+        // As if `three` had the hash of `one`.
+        let hash = hash(hash(FieldId::Server as u64, b"server"), b"three") as u32;
+        encoder.seen[hash as usize % SEEN_LINES] = Seen { hash, entry: 1 };
+        assert!(bytes_of(&mut encoder, &mut decoder, "Server", "three") > 1);
+    }
+
+    #[test]
     fn secrets_and_what_varies_never_enter_the_table() {
         let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new(4_096));
         for name in ["Authorization", "Cookie", "Set-Cookie", "X-Api-Key", "X-Amz-Security-Token", "Etag", "Age"] {

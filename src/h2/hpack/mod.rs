@@ -19,7 +19,7 @@ mod rule;
 mod static_table;
 mod table;
 
-pub use decoder::{DecodeError, Decoder};
+pub use decoder::{BLOCK_BYTES_MAX, DecodeError, Decoder};
 pub use encoder::Encoder;
 
 use crate::http::FieldId;
