@@ -287,6 +287,11 @@ impl H2 {
         }
     }
 
+    /// Puts a frame back that was taken: it is the next that comes.
+    pub fn keep(&mut self, frame: Frame) {
+        self.kept.push_front(frame);
+    }
+
     /// What was read and not taken, in a line.
     pub fn kept_brief(&self) -> String {
         let brief = |f: &Frame| {
@@ -363,7 +368,7 @@ impl H2 {
                 Err(end) => break Ending::Cut(end),
                 Ok(frame) if frame.kind == GOAWAY => {
                     let code = frame.number();
-                    self.kept.push_front(frame);
+                    self.keep(frame);
                     break Ending::GoAway(code);
                 }
                 Ok(frame) if frame.kind == RST_STREAM => break Ending::Reset(frame.number()),
