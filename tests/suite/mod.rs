@@ -11,6 +11,7 @@ mod config;
 mod drain;
 mod flights;
 mod forwarding;
+mod h2;
 mod heads;
 mod keepalive;
 mod limits;
