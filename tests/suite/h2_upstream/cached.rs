@@ -47,7 +47,7 @@ fn identical_requests_become_one_stream() {
     callers[0].get("/same");
     let (mut peer, request) = origin.accept_request();
     callers[1..].iter_mut().for_each(|caller| caller.get("/same"));
-    gateway.expect_metric("ringway_followers_active", &[], 10.0);
+    gateway.expect_metric("ringway_exchanges_active", &[], 10.0);
     peer.headers(request.stream, &[(":status", "200"), ("cache-control", "max-age=60")], false);
     peer.data(request.stream, "first", false);
     for caller in &mut callers {
@@ -71,7 +71,7 @@ fn a_cut_answer_is_not_stored() {
     callers[0].get("/cut");
     let (mut peer, request) = origin.accept_request();
     callers[1].get("/cut");
-    gateway.expect_metric("ringway_followers_active", &[], 2.0);
+    gateway.expect_metric("ringway_exchanges_active", &[], 2.0);
     peer.headers(request.stream, &[(":status", "200"), ("cache-control", "max-age=60")], false);
     for caller in &mut callers {
         assert_eq!(caller.told_head(), 200);
@@ -97,7 +97,7 @@ fn a_flight_survives_goaway() {
     callers[0].get("/same");
     let (mut peer, _) = origin.accept_request();
     callers[1].get("/same");
-    gateway.expect_metric("ringway_followers_active", &[], 2.0);
+    gateway.expect_metric("ringway_exchanges_active", &[], 2.0);
     peer.send(Frame::goaway(0, NO_ERROR));
     let (mut fresh, again) = origin.accept_request();
     fresh.answer(again.stream, 200, "x");
@@ -162,9 +162,9 @@ fn a_flight_goes_on_without_its_first_client() {
         leader.get("/same");
         let (mut peer, request) = origin.accept_request();
         callers[0].get("/same");
-        gateway.expect_metric("ringway_followers_active", &[], 2.0);
+        gateway.expect_metric("ringway_exchanges_active", &[], 2.0);
         let left = leader.leave();
-        fallen(&gateway, "ringway_followers_active", 1.0);
+        fallen(&gateway, "ringway_exchanges_active", 1.0);
         peer.answer(request.stream, 200, "x");
         assert_eq!(callers[0].told().whole(), (200, "x".to_owned()));
         assert!(!peer.has_come(|f| f.kind == RST_STREAM));
@@ -181,7 +181,7 @@ fn a_flight_without_clients_ends() {
         caller.get("/nobody");
         let (mut peer, request) = origin.accept_request();
         let left = caller.leave();
-        fallen(&gateway, "ringway_followers_active", 0.0);
+        fallen(&gateway, "ringway_exchanges_active", 0.0);
         peer.answer(request.stream, 200, "x");
         fallen(&gateway, "ringway_flights_active", 0.0);
         peer.ping();
