@@ -12,6 +12,7 @@ mod drain;
 mod flights;
 mod forwarding;
 mod h2;
+mod h2_upstream;
 mod heads;
 mod keepalive;
 mod limits;
