@@ -87,7 +87,7 @@ pub const HTTP2_STREAMS_DEFAULT: u32 = 128;
 /// Ceiling of [`HTTP2_STREAMS_DEFAULT`]: each open stream may cost the gateway an upstream connection.
 pub const HTTP2_STREAMS_MAX: u32 = 1_000;
 /// Idle upstream connections per endpoint and core.
-pub const POOL_IDLE_DEFAULT: usize = 128;
+pub const POOL_IDLE_DEFAULT: usize = 1_024;
 /// Ceiling of [`POOL_IDLE_DEFAULT`].
 pub const POOL_IDLE_MAX: usize = 65_536;
 /// How long a forwarded `Expect: 100-continue` holds the body back.

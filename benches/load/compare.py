@@ -44,10 +44,11 @@ class NotSpoken(Exception):
 
 class Process:
     """A server started here, ended here, with the CPU time of itself and its children."""
+    own_session = False  # for those who give priorities: sessions may be scheduled as groups
 
-    def __init__(self, command, core, port, **kwargs):
+    def __init__(self, command, core, port):
         self.child = subprocess.Popen(["taskset", "-c", str(core), *map(str, command)], stdout=subprocess.DEVNULL,
-                                      stderr=subprocess.DEVNULL, **kwargs)
+                                      stderr=subprocess.DEVNULL, start_new_session=self.own_session)
         wait_for(port)
 
     def pids(self):
@@ -83,7 +84,7 @@ fastcgi_temp_path {dir}/{name}f; uwsgi_temp_path {dir}/{name}u; scgi_temp_path {
 def nginx(folder, name, core, port, body):
     path = folder / f"{name}.conf"
     path.write_text(NGINX_HEAD.format(dir=folder, name=name) + body + "}")
-    return Process(["nginx", "-p", folder, "-c", path], core, port, preexec_fn=None)
+    return Process(["nginx", "-p", folder, "-c", path], core, port)
 
 
 def origin(folder, h2=False):

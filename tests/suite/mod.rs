@@ -11,6 +11,8 @@ mod config;
 mod drain;
 mod flights;
 mod forwarding;
+mod h2;
+mod h2_upstream;
 mod heads;
 mod keepalive;
 mod limits;

@@ -152,10 +152,10 @@ impl Decoder {
         Ok(FieldLine { id, name, value })
     }
 
-    /// Recounts the table; for fuzzers and tests.
-    pub(super) fn validate(&self) {
-        self.table.validate();
+    /// Recounts the table and gives its size in bytes; for fuzzers and tests.
+    pub(super) fn validate(&self) -> usize {
         assert!(self.table.size_max() <= self.table_bytes_max.max(TABLE_BYTES_DEFAULT), "the peer uses what it may");
+        self.table.validate()
     }
 }
 
@@ -173,4 +173,93 @@ fn text<'a, 'b: 'a>(rest: &mut &'b [u8], scratch: &'a mut Vec<u8>) -> Result<&'a
     let (text, after) = after.split_at_checked(bytes).ok_or(DecodeError::Truncated)?;
     *rest = after;
     if first & 0x80 == 0 { Ok(text) } else { huffman::decode(text, scratch) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(decoder: &mut Decoder, block: &[u8]) -> Result<usize, DecodeError> {
+        let mut lines = 0;
+        decoder.decode(block, |_| lines += 1).map(|()| lines)
+    }
+
+    /// `size` bytes of the table, as a literal to be added.
+    fn large_line(size: usize) -> Vec<u8> {
+        let mut block = vec![0x40, 1, b'n'];
+        integer::write(&mut block, 0, 7, size - ENTRY_OVERHEAD - 1);
+        block.resize(block.len() + size - ENTRY_OVERHEAD - 1, b'v');
+        block
+    }
+
+    #[test]
+    fn every_error_has_its_block() {
+        for (block, error) in [
+            (&[0x80][..], DecodeError::Index),
+            (&[0xbe], DecodeError::Index),
+            (&[0x7e, 0], DecodeError::Index),
+            (&[0xff, 0x80, 0x80, 0x80, 0x80, 0x80, 1], DecodeError::Integer),
+            (&[0xff], DecodeError::Truncated),
+            (&[0x40], DecodeError::Truncated),
+            (&[0x40, 3, b'a'], DecodeError::Truncated),
+            (&[0x41], DecodeError::Truncated),
+            (&[0x41, 0x81, 0xff], DecodeError::Huffman),
+            (&[0x3f, 0xe2, 0x1f], DecodeError::TableSize),
+            (&[0x82, 0x20], DecodeError::TableSize),
+            (&[0x20, 0x20, 0x20], DecodeError::TableSize),
+        ] {
+            assert_eq!(verdict(&mut Decoder::new(4_096), block), Err(error), "{block:x?}");
+        }
+        assert_eq!(verdict(&mut Decoder::new(4_096), &[0x20, 0x3f, 0xe1, 0x1f, 0x82]), Ok(1), "0, then 4,096");
+        assert_eq!(verdict(&mut Decoder::new(100), &[0x3f, 0x46]), Err(DecodeError::TableSize), "101 of 100");
+        assert_eq!(verdict(&mut Decoder::new(4_096), &[]), Ok(0));
+    }
+
+    #[test]
+    fn a_block_of_references_to_a_large_entry_is_a_bomb() {
+        let mut decoder = Decoder::new(4_096);
+        assert_eq!(verdict(&mut decoder, &large_line(4_096)), Ok(1));
+        let lines_max = BLOCK_BYTES_MAX / 4_096;
+        assert_eq!(verdict(&mut decoder, &vec![0xbe; lines_max]), Ok(lines_max));
+        assert_eq!(verdict(&mut decoder, &[0xbe; 16_384]), Err(DecodeError::Bomb));
+        // The same by references to a large name.
+        let mut decoder = Decoder::new(4_096);
+        let mut block = vec![0x40];
+        integer::write(&mut block, 0, 7, 4_000);
+        block.resize(block.len() + 4_000, b'n');
+        block.push(0);
+        assert_eq!(verdict(&mut decoder, &block), Ok(1));
+        assert_eq!(verdict(&mut decoder, &[0x7e, 0].repeat(8_192)), Err(DecodeError::Bomb));
+        // And by the smallest lines there are.
+        assert_eq!(verdict(&mut Decoder::new(4_096), &[0x82; 16_384]), Err(DecodeError::Bomb));
+    }
+
+    #[test]
+    fn a_name_outlives_the_entry_that_its_line_throws_out() {
+        let mut decoder = Decoder::new(4_096);
+        let mut block = large_line(3_000);
+        block.extend([0x7e]);
+        integer::write(&mut block, 0, 7, 2_000);
+        block.resize(block.len() + 2_000, b'w');
+        block.push(0xbe);
+        let mut names = Vec::new();
+        let verdict = decoder.decode(&block, |line| names.push((line.name.to_vec(), line.value.len())));
+        assert_eq!(verdict, Ok(()));
+        let line = (b"n".to_vec(), 2_000);
+        assert_eq!(names, [(b"n".to_vec(), 2_967), line.clone(), line]);
+        assert_eq!(decoder.validate(), 2_033);
+    }
+
+    #[test]
+    fn buffers_for_decoded_text_are_given_back() {
+        let mut decoder = Decoder::new(4_096);
+        let mut block = vec![0x00];
+        integer::write(&mut block, 0x80, 7, 20_000);
+        block.resize(block.len() + 20_000, 0x00);
+        block.push(0);
+        let mut name_bytes = 0;
+        assert_eq!(decoder.decode(&block, |line| name_bytes = line.name.len()), Ok(()));
+        assert_eq!(name_bytes, 32_000, "`0` is five zeros");
+        assert_eq!(decoder.name.capacity(), 0);
+    }
 }

@@ -6,7 +6,7 @@
 
 use super::rule::{self, Rule};
 use super::table::{ENTRY_OVERHEAD, Table};
-use super::{TABLE_BYTES_DEFAULT, integer, static_table};
+use super::{FieldLine, TABLE_BYTES_DEFAULT, integer, static_table};
 use crate::http::FieldId;
 use crate::http::field::KNOWN;
 
@@ -74,6 +74,14 @@ struct Line<'a> {
     /// Index of its name in the static table, or 0.
     static_name: usize,
     rule: Rule,
+}
+
+impl Line<'_> {
+    /// Whether an entry has the name of this line.
+    #[inline]
+    fn names(&self, entry: &FieldLine<'_>) -> bool {
+        entry.id == self.id && (self.id != FieldId::Other || entry.name == self.name)
+    }
 }
 
 impl Default for Encoder {
@@ -180,7 +188,7 @@ impl Encoder {
     fn line(&mut self, out: &mut Vec<u8>, line: &Line<'_>) {
         let last = self.names[line.place].entry;
         let last = self.table.age(last).and_then(|age| Some((age, self.table.get(age)?)));
-        let same_name = last.filter(|(_, entry)| entry.id == line.id && entry.name == line.name);
+        let same_name = last.filter(|(_, entry)| line.names(entry));
         if let Some((age, entry)) = same_name
             && entry.value == line.value
         {
@@ -230,14 +238,13 @@ impl Encoder {
 
     /// Whether an entry is this line.
     fn is(&self, age: usize, line: &Line<'_>) -> bool {
-        let entry = self.table.get(age);
-        entry.is_some_and(|entry| entry.id == line.id && entry.name == line.name && entry.value == line.value)
+        self.table.get(age).is_some_and(|entry| line.names(&entry) && entry.value == line.value)
     }
 
-    /// Recounts the table; for fuzzers and tests.
-    pub(super) fn validate(&self) {
-        self.table.validate();
+    /// Recounts the table and gives its size in bytes; for fuzzers and tests.
+    pub(super) fn validate(&self) -> usize {
         assert!(self.table.size_max() <= TABLE_BYTES_DEFAULT);
+        self.table.validate()
     }
 }
 
@@ -273,4 +280,125 @@ fn hash(seed: u64, text: &[u8]) -> u64 {
     let tail = tail.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
     let hash = step(hash, tail);
     hash ^ hash >> 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Decoder;
+    use super::*;
+
+    /// Writes one line as a block and reads it back; gives the bytes it took.
+    fn bytes_of(encoder: &mut Encoder, decoder: &mut Decoder, name: &str, value: &str) -> usize {
+        let (mut out, mut lines) = (Vec::new(), Vec::new());
+        encoder.begin(&mut out);
+        encoder.field(&mut out, FieldId::of(name.as_bytes()), name.as_bytes(), value.as_bytes());
+        assert_eq!(decoder.decode(&out, |line| lines.push((line.name.to_vec(), line.value.to_vec()))), Ok(()));
+        assert_eq!(lines, [(name.to_lowercase().into_bytes(), value.into())]);
+        encoder.validate();
+        out.len()
+    }
+
+    #[test]
+    fn a_line_that_repeats_takes_one_byte() {
+        let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new(4_096));
+        for (name, value) in [
+            ("Content-Type", "application/json"),
+            ("Server", "ringway"),
+            ("Via", "2 ringway"),
+            ("Cache-Status", "ringway; hit"),
+            ("Access-Control-Allow-Origin", "*"),
+        ] {
+            assert!(bytes_of(&mut encoder, &mut decoder, name, value) > 1, "{name}");
+            assert_eq!(bytes_of(&mut encoder, &mut decoder, name, value), 1, "{name}");
+        }
+        assert_eq!(bytes_of(&mut encoder, &mut decoder, "Accept-Encoding", "gzip, deflate"), 1, "static");
+    }
+
+    #[test]
+    fn values_that_take_turns_are_found_by_their_hash() {
+        let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new(4_096));
+        let types = ["text/html", "text/css", "image/png", "text/javascript"];
+        for _ in 0..3 {
+            types.iter().for_each(|value| {
+                bytes_of(&mut encoder, &mut decoder, "Content-Type", value);
+            });
+        }
+        for value in types {
+            assert_eq!(bytes_of(&mut encoder, &mut decoder, "Content-Type", value), 1, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_name_whose_values_never_repeat_leaves_the_table_alone() {
+        let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new(4_096));
+        for nth in 0..100 {
+            bytes_of(&mut encoder, &mut decoder, "X-Trace", &format!("trace number {nth}"));
+        }
+        assert_eq!(encoder.table.added(), u32::from(MISSES_MAX));
+        // A value that comes twice is taken in nevertheless, and the name has its credit back.
+        bytes_of(&mut encoder, &mut decoder, "X-Trace", "trace number 99");
+        assert_eq!(bytes_of(&mut encoder, &mut decoder, "X-Trace", "trace number 99"), 1);
+        assert_eq!(encoder.table.added(), u32::from(MISSES_MAX) + 1);
+    }
+
+    #[test]
+    fn a_hash_alone_is_not_believed() {
+        let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new(4_096));
+        bytes_of(&mut encoder, &mut decoder, "Server", "one");
+        bytes_of(&mut encoder, &mut decoder, "Server", "two");
+        // As if `three` had the hash of `one`.
+        let hash = hash(hash(FieldId::Server as u64, b"server"), b"three") as u32;
+        encoder.seen[hash as usize % SEEN_LINES] = Seen { hash, entry: 1 };
+        assert!(bytes_of(&mut encoder, &mut decoder, "Server", "three") > 1);
+    }
+
+    #[test]
+    fn secrets_and_what_varies_never_enter_the_table() {
+        let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new(4_096));
+        for name in ["Authorization", "Cookie", "Set-Cookie", "X-Api-Key", "X-Amz-Security-Token", "Etag", "Age"] {
+            (0..3).for_each(|_| {
+                bytes_of(&mut encoder, &mut decoder, name, "0123456789");
+            });
+        }
+        assert_eq!(encoder.table.added(), 0);
+        let mut out = Vec::new();
+        encoder.field(&mut out, FieldId::Authorization, b"Authorization", b"x");
+        assert_eq!(out, [0x1f, 23 - 15, 1, b'x'], "never indexed, name 23");
+        out.clear();
+        encoder.field(&mut out, FieldId::Etag, b"ETag", b"x");
+        assert_eq!(out, [0x0f, 34 - 15, 1, b'x'], "without indexing, name 34");
+    }
+
+    #[test]
+    fn changes_of_size_are_said_once_the_smallest_and_the_last() {
+        let mut encoder = Encoder::new();
+        let said = |encoder: &mut Encoder| {
+            let mut out = Vec::new();
+            encoder.begin(&mut out);
+            out
+        };
+        assert_eq!(said(&mut encoder), [0_u8; 0]);
+        encoder.set_table_bytes_max(65_536);
+        assert_eq!(said(&mut encoder), [0_u8; 0], "of more than the default no use is made");
+        encoder.set_table_bytes_max(0);
+        encoder.set_table_bytes_max(4_096);
+        assert_eq!(said(&mut encoder), [0x20, 0x3f, 0xe1, 0x1f]);
+        assert_eq!(said(&mut encoder), [0_u8; 0]);
+        encoder.set_table_bytes_max(30);
+        assert_eq!(said(&mut encoder), [0x3e]);
+    }
+
+    #[test]
+    fn a_path_enters_the_table_when_it_comes_again() {
+        let mut encoder = Encoder::new();
+        let mut bytes_of = |path: &[u8]| {
+            let mut out = Vec::new();
+            encoder.pseudo(&mut out, b":path", path);
+            (out.len(), encoder.table.added())
+        };
+        assert_eq!(bytes_of(b"/"), (1, 0));
+        assert_eq!(bytes_of(b"/v1/messages"), (14, 0));
+        assert_eq!(bytes_of(b"/v1/messages"), (14, 1));
+        assert_eq!(bytes_of(b"/v1/messages"), (1, 1));
+    }
 }

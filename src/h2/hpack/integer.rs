@@ -2,12 +2,12 @@
 
 use super::DecodeError;
 
-/// Bytes that may follow the first one; five hold 32 bits and a bit more.
-const CONTINUATION_BYTES_MAX: usize = 5;
+/// Bytes that may follow the first one; four hold 28 bits, and nothing that is counted here is larger than a frame.
+const CONTINUATION_BYTES_MAX: usize = 4;
 
 /// Reads an integer whose low `prefix_bits` (1..=7) stand in `first`; `rest` is what follows and is advanced.
 ///
-/// [`DecodeError::Integer`] = longer than five bytes or larger than 32 bits; [`DecodeError::Truncated`] = it does not end.
+/// [`DecodeError::Integer`] = longer than five bytes in all; [`DecodeError::Truncated`] = it does not end.
 #[inline]
 pub(super) fn read(first: u8, prefix_bits: u32, rest: &mut &[u8]) -> Result<usize, DecodeError> {
     let mask = (1_u8 << prefix_bits) - 1;
@@ -17,15 +17,14 @@ pub(super) fn read(first: u8, prefix_bits: u32, rest: &mut &[u8]) -> Result<usiz
 
 /// Reads what follows a prefix that is full.
 fn read_continued(mask: u8, rest: &mut &[u8]) -> Result<usize, DecodeError> {
-    let mut value = u64::from(mask);
+    let mut value = usize::from(mask);
     let mut shift = 0;
     for _ in 0..CONTINUATION_BYTES_MAX {
         let (byte, after) = rest.split_first().ok_or(DecodeError::Truncated)?;
         *rest = after;
-        value += u64::from(byte & 0x7f) << shift;
+        value += usize::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
-            let value = u32::try_from(value).map_err(|_| DecodeError::Integer)?;
-            return Ok(value as usize);
+            return Ok(value);
         }
         shift += 7;
     }
@@ -73,8 +72,7 @@ mod tests {
     #[test]
     fn integers_come_back_at_the_borders_of_every_prefix() {
         for prefix_bits in 4..=7 {
-            for value in [0, 1, 14, 15, 16, 30, 31, 62, 63, 64, 126, 127, 128, 254, 255, 256, 16_511, u32::MAX as usize]
-            {
+            for value in [0, 1, 14, 15, 16, 30, 31, 62, 63, 64, 126, 127, 128, 254, 255, 256, 16_511, 1 << 28] {
                 let mut out = Vec::new();
                 write(&mut out, 0, prefix_bits, value);
                 let (first, mut rest) = out.split_first().expect("an integer has a first byte");
@@ -89,7 +87,8 @@ mod tests {
         assert_eq!(read(0x7f, 7, &mut &[][..]), Err(DecodeError::Truncated));
         assert_eq!(read(0x7f, 7, &mut &[0x80, 0x80][..]), Err(DecodeError::Truncated));
         assert_eq!(read(0x7f, 7, &mut &[0x80; 9][..]), Err(DecodeError::Integer));
-        assert_eq!(read(0x7f, 7, &mut &[0xff, 0xff, 0xff, 0xff, 0x7f][..]), Err(DecodeError::Integer));
-        assert_eq!(read(0x7f, 7, &mut &[0x80, 0x80, 0x80, 0x80, 0][..]), Ok(127), "zeros are wasteful, not wrong");
+        assert_eq!(read(0x7f, 7, &mut &[0xff, 0xff, 0xff, 0xff, 0x01][..]), Err(DecodeError::Integer));
+        assert_eq!(read(0x7f, 7, &mut &[0xff, 0xff, 0xff, 0x7f][..]), Ok(127 + (1 << 28) - 1));
+        assert_eq!(read(0x7f, 7, &mut &[0x80, 0x80, 0x80, 0][..]), Ok(127), "zeros are wasteful, not wrong");
     }
 }

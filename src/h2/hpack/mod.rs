@@ -5,6 +5,8 @@
 //! lines. Nothing here trusts the peer: integers, strings, tables and the work of one block are bounded, and every
 //! refusal has a name ([`DecodeError`]). Strings are never written in Huffman code, only read.
 
+#[cfg(test)]
+mod appendix_c;
 mod decoder;
 mod encoder;
 #[doc(hidden)]
@@ -17,7 +19,7 @@ mod rule;
 mod static_table;
 mod table;
 
-pub use decoder::{DecodeError, Decoder};
+pub use decoder::{BLOCK_BYTES_MAX, DecodeError, Decoder};
 pub use encoder::Encoder;
 
 use crate::http::FieldId;

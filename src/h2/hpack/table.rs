@@ -134,8 +134,8 @@ impl Table {
         self.start = 0;
     }
 
-    /// Recounts everything; for fuzzers and tests.
-    pub(super) fn validate(&self) {
+    /// Recounts everything and gives the size; for fuzzers and tests.
+    pub(super) fn validate(&self) -> usize {
         assert!(self.size <= self.size_max, "the table is larger than it may be");
         assert_eq!(self.rows.iter().map(Row::size).sum::<usize>(), self.size, "sizes sum up");
         let mut at = self.start;
@@ -144,6 +144,7 @@ impl Table {
             at += row.text_bytes();
         }
         assert_eq!(at, self.text.len(), "no text is nobody's");
+        self.size
     }
 }
 
@@ -178,7 +179,7 @@ mod tests {
     #[test]
     fn a_table_in_its_steady_state_allocates_no_more() {
         let mut table = Table::new(super::super::TABLE_BYTES_DEFAULT);
-        let mut add = |table: &mut Table, round: usize| {
+        let add = |table: &mut Table, round: usize| {
             table.add(FieldId::Other, b"x-name", format!("{round:0width$}", width = 8 + round * 7 % 90).as_bytes());
             table.validate();
         };

@@ -14,6 +14,8 @@ mod request;
 mod request_text;
 mod response;
 mod response_text;
+#[cfg(test)]
+mod tests;
 mod trailers;
 mod websocket;
 

@@ -187,23 +187,17 @@ impl<'h> RequestBuilder<'h> {
 
     /// Crumbs become one Cookie (RFC 9113 §8.2.3). Those that follow each other are joined at once.
     fn cookie(&mut self, value: &[u8]) -> Result<(), RequestError> {
-        if !self.head.fields.last().is_some_and(|field| field.id == FieldId::Cookie) {
+        let Some(last) = self.head.fields.last_mut().filter(|field| field.id == FieldId::Cookie) else {
             self.cookies = self.cookies.saturating_add(1);
             return self.push(FieldId::Cookie, FieldId::Cookie.name(), value);
-        }
-        let mut joined = value.len();
-        if let Some(last) = self.head.fields.last_mut() {
-            let separator: &[u8] = if last.value.len == 0 || value.is_empty() { b"" } else { b"; " };
-            joined += separator.len();
-            // The value of the last field is the last of the bytes.
-            if joined <= self.bytes_left {
-                self.head.bytes.extend_from_slice(separator);
-                self.head.bytes.extend_from_slice(value);
-                last.value = span(usize::from(last.value.start), self.head.bytes.len());
-            }
-        }
-        // Two more for the separator, so that empty crumbs do not come for nothing.
-        self.bytes_left = self.bytes_left.checked_sub(joined.max(value.len() + 2)).ok_or(RequestError::TooLarge)?;
+        };
+        let separator: &[u8] = if last.value.len == 0 || value.is_empty() { b"" } else { b"; " };
+        // The separator is charged in any case: empty crumbs do not come for nothing.
+        self.bytes_left = self.bytes_left.checked_sub(value.len() + 2).ok_or(RequestError::TooLarge)?;
+        // The value of the last field is the last of the bytes.
+        self.head.bytes.extend_from_slice(separator);
+        self.head.bytes.extend_from_slice(value);
+        last.value = span(usize::from(last.value.start), self.head.bytes.len());
         Ok(())
     }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 pub use chance::Chance;
 pub use config::Config;
 pub use gateway::{Gateway, connect, run, text};
-pub use message::{Body, End, Framing, Response};
+pub use message::{Body, End, Framing, Request, Response};
 pub use origin::{Origin, ReservedPort, Serving};
 pub use ringway::base::clock::{now_ms, unix_ms};
 pub use script::{Case, Row, Stage};

@@ -134,6 +134,11 @@ impl ReservedPort {
         Origin { listener: TcpListener::from(socket), tls: None, accepted: AtomicUsize::new(0) }
     }
 
+    /// An origin on this port that speaks TLS.
+    pub fn listen_tls(&self, config: Arc<rustls::ServerConfig>) -> Origin {
+        Origin { tls: Some(config), ..self.listen() }
+    }
+
     /// A listener whose queue is full, so that connecting to it takes until the caller gives up.
     pub fn deaf() -> (Self, Vec<TcpStream>) {
         let port = Self::new();
