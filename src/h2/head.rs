@@ -40,7 +40,8 @@ impl Connection {
                 }
                 Some(Inbound::Cut(_)) | None => {
                     self.pass_over(block)?;
-                    Ok(())
+                    // Where it was the peer who reset it, nothing may follow.
+                    if self.was_reset(id) { Ok(()) } else { Err(ErrorCode::StreamClosed) }
                 }
             };
             return outcome.or_else(|code| self.reset(id, code, now_ms)).map(|()| None);

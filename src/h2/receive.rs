@@ -155,13 +155,17 @@ impl Connection {
             };
         };
         let Some(stream) = self.streams.get(key) else { return Ok(()) };
-        let outcome = receive_data(stream, data, bytes, header.has(flag::END_STREAM));
+        let mut outcome = receive_data(stream, data, bytes, header.has(flag::END_STREAM));
         let unheld = match outcome {
             Ok(()) => bytes - data.len() as u32,
             Err(_) => bytes,
         };
         stream.wake_reader();
         self.give_back(key, unheld);
+        if outcome == Err(None) && !self.was_reset(header.stream) {
+            // It was the peer who reset the stream.
+            outcome = Err(Some(ErrorCode::StreamClosed));
+        }
         match outcome {
             Err(Some(code)) => self.reset(header.stream, code, now_ms),
             Ok(()) | Err(None) => Ok(()),

@@ -1,9 +1,11 @@
 """Real clients against a running gateway: one line per check, exit code 1 if any does not hold.
 
-Started by tests/sdk/run, which starts and ends the processes. The checks are in with_curl, with_sdks, with_streams and
-with_sockets; the first line of each says what must hold.
+Started by tests/sdk/run, which starts and ends the processes. The checks are in with_curl, with_sdks, with_streams,
+with_http2, with_node and with_sockets; the first line of each says what must hold. Most are made over HTTP/1.1 and
+again over HTTP/2.
 """
 import argparse
+import dataclasses
 import pathlib
 import sys
 import time
@@ -11,7 +13,7 @@ import traceback
 
 import support
 # Imported for the checks that they register, in the order of their running.
-import with_curl, with_sdks, with_streams, with_sockets
+import with_curl, with_sdks, with_streams, with_http2, with_node, with_sockets
 
 
 def main():
@@ -26,10 +28,10 @@ def main():
     chosen = [one for one in support.CHECKS if only in one[0]]
     world = support.World(**options)
     failed = 0
-    for statement, function in chosen:
+    for statement, function, http2 in chosen:
         begun = time.monotonic()
         try:
-            detail = function(world)
+            detail = function(dataclasses.replace(world, http2=http2))
             word = "ok  "
         except Exception as error:
             failed += 1

@@ -17,11 +17,17 @@ class Failed(Exception):
     """What must hold does not."""
 
 
-def check(statement):
-    """Registers a function as the check of `statement`; it gets the World and may return a detail to print."""
+def check(statement, http1=True, http2=False):
+    """Registers a function as the check of `statement`; it gets the World and may return a detail to print.
+
+    Made for each version chosen, which is the one that the clients of its World speak.
+    """
 
     def register(function):
-        CHECKS.append((statement, function))
+        if http1:
+            CHECKS.append((statement, function, False))
+        if http2:
+            CHECKS.append((f"{statement} (HTTP/2)", function, True))
         return function
 
     return register
@@ -77,6 +83,8 @@ class World:
     """of the gateway"""
     folder: pathlib.Path
     """temporary; holds ca.pem"""
+    http2: bool = False
+    """whether clients speak HTTP/2 to the gateway: by ALPN over TLS, else with prior knowledge"""
 
     @property
     def ca(self):
@@ -85,9 +93,37 @@ class World:
     def trust(self):
         return ssl.create_default_context(cafile=self.ca)
 
+    @property
+    def version(self):
+        return "HTTP/2" if self.http2 else "HTTP/1.1"
+
     def ways(self):
-        """Name and address of each way through the gateway: plain, TLS, and a second gateway reached over TLS."""
-        return [("plain", self.plain), ("tls", self.tls), ("upstream tls", f"{self.plain}/over-tls")]
+        """Name and address of each way through the gateway: plain, TLS, and a second gateway reached over TLS.
+
+        The second one is spoken to in HTTP/1.1 under /over-tls and in HTTP/2 under /over-h2.
+        """
+        if self.http2:
+            return [("h2c", self.plain), ("h2", self.tls), ("h2 to h2", f"{self.tls}/over-h2"),
+                    ("h2 to tls", f"{self.plain}/over-tls")]
+        return [("plain", self.plain), ("tls", self.tls), ("upstream tls", f"{self.plain}/over-tls"),
+                ("upstream h2", f"{self.plain}/over-h2")]
+
+    def httpx(self, base, awaited=False):
+        """What an httpx client of `base` is made with, an asynchronous one if `awaited`; also httpx2, which SDKs use.
+
+        It fails where an answer comes in another version. The mock itself, asked for comparison, gets HTTP/1.1.
+        """
+        http2 = self.http2 and base != self.mock
+
+        def spoken(answer):
+            equal(answer.http_version, "HTTP/2" if http2 else "HTTP/1.1", f"version at {base}")
+
+        async def spoken_awaited(answer):
+            spoken(answer)
+
+        # In clear httpx speaks HTTP/2, with prior knowledge, where it is told of nothing else.
+        return {"verify": self.trust(), "http2": http2, "http1": not http2,
+                "event_hooks": {"response": [spoken_awaited if awaited else spoken]}}
 
     def stats(self, base=None):
         """The mock's counters, asked directly unless `base` is the gateway's address."""

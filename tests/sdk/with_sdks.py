@@ -16,16 +16,18 @@ TEXT = "This answer was made up by a mock; it is the same"
 
 @contextlib.contextmanager
 def openai_client(world, base, retries=0, hook=None):
-    hooks = {"request": [hook]} if hook else {}
-    transport = openai.DefaultHttpxClient(verify=world.trust(), event_hooks=hooks)
+    transport = openai.DefaultHttpxClient(**world.httpx(base))
+    if hook:
+        transport.event_hooks["request"].append(hook)
     with openai.OpenAI(api_key="sk-check", base_url=f"{base}/v1", max_retries=retries, http_client=transport) as client:
         yield client
 
 
 @contextlib.contextmanager
 def anthropic_client(world, base, retries=0, hook=None):
-    hooks = {"request": [hook]} if hook else {}
-    transport = anthropic.DefaultHttpxClient(verify=world.trust(), event_hooks=hooks)
+    transport = anthropic.DefaultHttpxClient(**world.httpx(base))
+    if hook:
+        transport.event_hooks["request"].append(hook)
     with anthropic.Anthropic(api_key="sk-check", base_url=base, max_retries=retries, http_client=transport) as client:
         yield client
 
@@ -35,7 +37,7 @@ def sent_credentials(world):
     return [pair for pair in world.stats()["last_request"]["headers"] if pair[0] in shown]
 
 
-@check("openai: a completion, chat and text, has its text and usage; the key arrives unchanged")
+@check("openai: a completion, chat and text, has its text and usage; the key arrives unchanged", http2=True)
 def openai_plain(world):
     with openai_client(world, world.mock) as client:
         client.chat.completions.create(**GPT)
@@ -50,7 +52,7 @@ def openai_plain(world):
             equal(got.choices[0].text, TEXT, f"text, {name}")
 
 
-@check("openai: a stream has each token and the usage at its end; stream helpers see the whole message")
+@check("openai: a stream has each token and the usage at its end; stream helpers see the whole message", http2=True)
 def openai_stream(world):
     for name, base in world.ways():
         with openai_client(world, base) as client:
@@ -68,7 +70,7 @@ def openai_stream(world):
             equal("".join(chunk.choices[0].text for chunk in text), TEXT, f"text completion, {name}")
 
 
-@check("openai: models, one model, embeddings and an unknown model are what the mock says")
+@check("openai: models, one model, embeddings and an unknown model are what the mock says", http2=True)
 def openai_rest(world):
     def ask(base):
         with openai_client(world, base) as client:
@@ -87,7 +89,7 @@ def openai_rest(world):
         equal(ask(base), wanted, name)
 
 
-@check("anthropic: a message has its text and usage; models are listed; the key arrives unchanged")
+@check("anthropic: a message has its text and usage; models are listed; the key arrives unchanged", http2=True)
 def anthropic_plain(world):
     with anthropic_client(world, world.mock) as client:
         client.messages.create(**CLAUDE)
@@ -102,7 +104,7 @@ def anthropic_plain(world):
             equal([model.id for model in client.models.list()], models, f"models, {name}")
 
 
-@check("anthropic: a stream has the documented events in order; stream helpers see text and final message")
+@check("anthropic: a stream has the documented events in order; stream helpers see text and final message", http2=True)
 def anthropic_stream(world):
     start = ["message_start", "content_block_start"]
     end = ["content_block_stop", "message_delta", "message_stop"]
@@ -118,7 +120,7 @@ def anthropic_stream(world):
             equal((final.stop_reason, final.usage.output_tokens), ("end_turn", 12), f"end, {name}")
 
 
-@check("openai, anthropic: a request body of 8 MiB arrives whole")
+@check("openai, anthropic: a request body of 8 MiB arrives whole", http2=True)
 def large_bodies(world):
     words = (8 << 20) // 8
     large = [{"role": "user", "content": "sixteen " * words}]
@@ -159,7 +161,8 @@ def limited(world, open_client, call, error_type):
     return f"waited {waited:.2f} s"
 
 
-@check("openai: a 429 is a RateLimitError with Retry-After; its retry waits for that, the origin sees two requests")
+@check("openai: a 429 is a RateLimitError with Retry-After; its retry waits for that, the origin sees two requests",
+       http2=True)
 def openai_limited(world):
     def call(client, headers):
         return client.chat.completions.create(**GPT, extra_headers=headers)
@@ -167,7 +170,8 @@ def openai_limited(world):
     return limited(world, openai_client, call, openai.RateLimitError)
 
 
-@check("anthropic: a 429 is a RateLimitError with Retry-After; its retry waits for that, the origin sees two requests")
+@check("anthropic: a 429 is a RateLimitError with Retry-After; its retry waits for that, the origin sees two requests",
+       http2=True)
 def anthropic_limited(world):
     def call(client, headers):
         return client.messages.create(**CLAUDE, extra_headers=headers)
@@ -175,7 +179,7 @@ def anthropic_limited(world):
     return limited(world, anthropic_client, call, anthropic.RateLimitError)
 
 
-@check("openai, anthropic: a stream that the origin cuts raises an error, never ends as if it were whole")
+@check("openai, anthropic: a stream that the origin cuts raises an error, never ends as if it were whole", http2=True)
 def cut(world):
     headers = {"x-mock-abort-after": "5"}
     for name, base in world.ways():
@@ -194,15 +198,16 @@ def cut(world):
             except Failed:
                 raise
             except Exception as error:
-                holds("peer closed connection" in f"{error} {error.__cause__}" or "SSL" in f"{error}",
-                      f"{vendor}, {name}: {error!r} tells of the broken end")
+                told = f"{error} {error.__cause__}"
+                broken = "StreamReset" in told if world.http2 else "peer closed connection" in told or "SSL" in told
+                holds(broken, f"{vendor}, {name}: {error!r} tells of the broken end")
             holds(3 <= seen <= 5, f"{vendor}, {name}: {seen} events came before the cut")
 
 
-@check("openai: 100 streams at once over TLS, asynchronous, are all whole")
+@check("openai: 100 streams at once over TLS, asynchronous, are all whole", http2=True)
 def many(world):
     async def run():
-        transport = openai.DefaultAsyncHttpxClient(verify=world.trust())
+        transport = openai.DefaultAsyncHttpxClient(**world.httpx(world.tls, awaited=True))
         async with openai.AsyncOpenAI(api_key="sk-check", base_url=f"{world.tls}/v1", max_retries=0,
                                       http_client=transport) as client:
             async def one():

@@ -67,6 +67,8 @@ pub fn play(rows: &[Row]) {
     let gateway = Config::to(&origin).start();
     let mut wrong = Vec::new();
     for (name, send, wanted) in rows {
+        // What a row before this one has let through is its own failure.
+        drop(origin.take_requests());
         let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut client = H2::connect(&gateway);
             client.wire.tcp().set_read_timeout(Some(Duration::from_secs(2))).expect("read timeout");
@@ -122,7 +124,7 @@ fn error(client: &mut H2, on_stream: &[u32], on_connection: &[u32]) -> Result<bo
         GOAWAY => f.number() != NO_ERROR,
         _ => f.stream == 1 && f.ends(),
     };
-    let frame = client.try_wait(fits).map_err(|end| format!("{end:?} instead of an error; {}", client.kept_brief()))?;
+    let frame = client.try_peek(fits).map_err(|end| format!("{end:?} instead of an error; {}", client.kept_brief()))?;
     match frame.kind {
         RST_STREAM if on_stream.contains(&frame.number()) => Ok(true),
         GOAWAY if on_connection.contains(&frame.number()) => {
@@ -131,10 +133,7 @@ fn error(client: &mut H2, on_stream: &[u32], on_connection: &[u32]) -> Result<bo
         }
         RST_STREAM => Err(format!("RST_STREAM {} where {on_stream:?} was expected", frame.number())),
         GOAWAY => Err(format!("GOAWAY {} where {on_connection:?} was expected", frame.number())),
-        _ => {
-            client.keep(frame);
-            Err("an answer instead of an error".to_owned())
-        }
+        _ => Err("an answer instead of an error".to_owned()),
     }
 }
 

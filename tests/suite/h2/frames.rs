@@ -221,8 +221,7 @@ impl H2 {
         while !rest.is_empty() {
             let room = self.room(stream).min(rest.len()).min(FRAME_BYTES);
             if room == 0 {
-                let frame = self.read_frame()?;
-                self.kept.push_back(frame);
+                self.keep_next()?;
                 continue;
             }
             let (piece, more) = rest.split_at(room);
@@ -265,17 +264,39 @@ impl H2 {
     }
 
     /// The first frame that fits; the others are kept for later, in order.
+    #[track_caller]
     pub fn try_wait(&mut self, fits: impl Fn(&Frame) -> bool) -> Result<Frame, End> {
+        let at = self.find(fits)?;
+        Ok(self.kept.remove(at).expect("a frame that was just seen"))
+    }
+
+    /// The same without taking it.
+    #[track_caller]
+    pub fn try_peek(&mut self, fits: impl Fn(&Frame) -> bool) -> Result<Frame, End> {
+        let at = self.find(fits)?;
+        Ok(self.kept[at].clone())
+    }
+
+    /// Where the first frame that fits stands among those that are kept.
+    #[track_caller]
+    fn find(&mut self, fits: impl Fn(&Frame) -> bool) -> Result<usize, End> {
         if let Some(at) = self.kept.iter().position(&fits) {
-            return Ok(self.kept.remove(at).expect("a frame that was just seen"));
+            return Ok(at);
         }
         loop {
-            let frame = self.read_frame()?;
-            if fits(&frame) {
-                return Ok(frame);
+            self.keep_next()?;
+            if self.kept.back().is_some_and(&fits) {
+                return Ok(self.kept.len() - 1);
             }
-            self.kept.push_back(frame);
         }
+    }
+
+    /// Reads a frame and keeps it for later.
+    #[track_caller]
+    pub fn keep_next(&mut self) -> Result<(), End> {
+        let frame = self.read_frame()?;
+        self.kept.push_back(frame);
+        Ok(())
     }
 
     /// The same for a frame that has to come.
@@ -285,11 +306,6 @@ impl H2 {
             Ok(frame) => frame,
             Err(end) => panic!("{end:?} where {what} was expected; before it {}", self.kept_brief()),
         }
-    }
-
-    /// Puts a frame back that was taken: it is the next that comes.
-    pub fn keep(&mut self, frame: Frame) {
-        self.kept.push_front(frame);
     }
 
     /// What was read and not taken, in a line.
@@ -305,9 +321,8 @@ impl H2 {
     /// Whether a frame that fits has come already; reads without waiting.
     pub fn has_come(&mut self, fits: impl Fn(&Frame) -> bool) -> bool {
         while self.wire.pending().len() >= 9 {
-            match self.read_frame() {
-                Ok(frame) => self.kept.push_back(frame),
-                Err(_) => break,
+            if self.keep_next().is_err() {
+                break;
             }
         }
         self.kept.iter().any(fits)
@@ -368,7 +383,7 @@ impl H2 {
                 Err(end) => break Ending::Cut(end),
                 Ok(frame) if frame.kind == GOAWAY => {
                     let code = frame.number();
-                    self.keep(frame);
+                    self.kept.push_back(frame);
                     break Ending::GoAway(code);
                 }
                 Ok(frame) if frame.kind == RST_STREAM => break Ending::Reset(frame.number()),
