@@ -289,7 +289,7 @@ fn a_client_without_window_stops_the_origin() {
     assert!(!client.has_come(|f| f.kind == DATA));
     client.updates = true;
     client.open_windows(1, WINDOW);
-    let reader = std::thread::spawn(move || client.message(1));
+    let reader = std::thread::spawn(move || rest_of(&mut client, 1));
     peer.body(request.stream, b"", true);
     let message = reader.join().expect("the client reads");
     assert_eq!((message.body.len(), message.ending), (sent - WINDOW as usize, Ending::Whole));

@@ -223,7 +223,7 @@ impl Caller {
                 (body.bytes, body.cut.is_some())
             }
             Self::H2 { h2, next } => {
-                let message = h2.message(Self::last(*next));
+                let message = super::origin::rest_of(h2, Self::last(*next));
                 assert_ne!(message.ending, Ending::Cut(End::Silent), "no end of the answer in time");
                 (message.body, message.ending != Ending::Whole)
             }

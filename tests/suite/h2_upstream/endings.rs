@@ -238,7 +238,7 @@ fn a_closed_idle_connection_is_not_used() {
     peer.answer(request.stream, 200, "first");
     assert_eq!(client.read_response().status, 200);
     peer.wire.shutdown_write();
-    peer.wire.wait_delivered();
+    peer.expect_end();
     client.send(post("/post", "body"));
     let (mut fresh, request) = origin.accept_request();
     assert_eq!((brief(&request).as_str(), request.body.as_slice()), ("POST /post", &b"body"[..]));
@@ -394,6 +394,48 @@ fn the_deadline_of_a_drain_cuts() {
     assert_eq!(gateway.wait_exit(), Some(0));
     assert!(callers.into_iter().all(|mut caller| caller.rest().1), "both answers are cut");
     peer.expect_end();
+}
+
+/// A process that has ended leaves no connection open, however many it had.
+#[test]
+fn a_stop_leaves_nothing_open() {
+    let origin = H2Origin::clear().settings(&[(MAX_CONCURRENT_STREAMS, 1)]).serve(|_| Answer::ok("x"));
+    let gateway = origin.config().start();
+    let mut callers: Vec<Caller> = (0..5).flat_map(|_| Caller::both(&gateway)).collect();
+    callers.iter_mut().for_each(|caller| caller.get("/"));
+    callers.iter_mut().for_each(|caller| assert_eq!(caller.told().whole().0, 200));
+    gateway.stop();
+    eventually("the origin has no connection", || origin.open() == 0);
+}
+
+/// What an origin still sends on a stream that the gateway has given up is read: its blocks keep the table of the
+/// connection right (RFC 9113 §4.3), its content goes back into the window of the connection (§6.9).
+#[test]
+fn what_comes_late_on_a_cancelled_stream_is_counted() {
+    let origin = H2Origin::clear();
+    let gateway = origin.config().start();
+    let mut kept: Option<H2> = None;
+    for round in 0..6_usize {
+        let mut caller = Caller::h2(&gateway);
+        caller.get("/left");
+        let peer = kept.get_or_insert_with(|| origin.accept());
+        let stream = whole_request(peer).stream;
+        let _connection = caller.leave();
+        assert_eq!(reset_of(peer, stream), CANCEL);
+        let value = format!("of round {round}");
+        let block = [fields::indexed(8), fields::indexed_literal("x-late", &value)].concat();
+        peer.send(Frame::headers(stream, block, false));
+        peer.body(stream, &[b'x'; 30_000], false);
+        // What the late block has put into the table is used by the next answer.
+        let mut next = gateway.client();
+        next.send(get("/next"));
+        let stream = whole_request(peer).stream;
+        peer.send(Frame::headers(stream, [fields::indexed(8), fields::indexed(62)].concat(), false));
+        peer.body(stream, b"whole", true);
+        let response = next.read_response();
+        assert_eq!((response.field("x-late"), response.text().as_str()), (Some(value.as_str()), "whole"));
+    }
+    origin.expect_no_connection();
 }
 
 /// Streams that ended badly leave nothing behind: no descriptor, no exchange.

@@ -145,6 +145,14 @@ pub fn whole_request(h2: &mut H2) -> Message {
     request
 }
 
+/// The rest of an answer whose head was taken before.
+#[track_caller]
+pub fn rest_of(h2: &mut H2, stream: u32) -> Message {
+    let mut message = Message::of(stream);
+    message.fields = vec![(":status".to_owned(), "200".to_owned())];
+    h2.finish_message(message)
+}
+
 /// `METHOD path`.
 #[track_caller]
 pub fn brief(request: &Message) -> String {

@@ -338,7 +338,7 @@ fn both_directions_stream_at_once() {
     client.data(1, "", true);
     peer.wait("the end of the request", |f| f.stream == stream && f.ends());
     peer.headers(stream, &[("grpc-status", "0")], true);
-    let end = client.message(1);
-    assert_eq!((end.ending, fields::one(&end.fields, "grpc-status")), (Ending::Whole, Some("0")));
+    let end = rest_of(&mut client, 1);
+    assert_eq!((end.ending, end.trailer("grpc-status")), (Ending::Whole, Some("0")));
     assert_eq!(Caller::h1(&gateway).ask_through(&mut peer), "through");
 }
