@@ -106,6 +106,11 @@ pub const CONNECTIONS_MAX: usize = 10_000_000;
 pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 512 * 1024;
 /// The same for all streams of one connection: what a client can make the gateway hold.
 pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Response bytes that one stream of an upstream may send ahead of who reads them: what each slow client costs beside its
+/// own connection.
+pub const HTTP2_UPSTREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// Heads of interim responses that wait on one stream of an upstream, as multiples of the bound of one head.
+pub const HTTP2_HEADS_WAITING_MAX: usize = 2;
 /// Bytes that wait to be sent on one connection of HTTP/2; streams wait for room beyond it.
 pub const HTTP2_OUTPUT_BYTES_MAX: usize = 256 * 1024;
 /// Bytes that one peer may send without a pause for the other tasks of its core.

@@ -68,7 +68,7 @@ enum Leaving {
     Last(u32),
 }
 
-/// Streams that were reset from here of late: what is still under way for them is passed over.
+/// Streams that were reset or let go from here of late: what is still under way for them is passed over.
 const RESETS_REMEMBERED: usize = 32;
 /// Content of the PING that asks whether GOAWAY was seen.
 const LEAVING_PING: [u8; 8] = *b"leaving!";
@@ -79,6 +79,9 @@ const SLOTS_FACTOR: usize = 2;
 pub struct Connection {
     pub(super) role: Role,
     pub(super) limits: Limits,
+    /// Bytes of DATA that a stream, and all of them, may bring beyond what was read.
+    pub(super) stream_window: u32,
+    connection_window: u32,
     pub(super) decoder: Decoder,
     pub(super) encoder: Encoder,
     pub(super) peer: PeerSettings,
@@ -123,10 +126,13 @@ impl Connection {
                 write_settings(&mut out, &settings::of_client(limits.head_bytes));
             }
         }
-        write_window_update(&mut out, 0, bounds::HTTP2_CONNECTION_WINDOW_BYTES - WINDOW_BYTES_INITIAL);
+        let (stream_window, connection_window) = settings::windows(role == Role::Server);
+        write_window_update(&mut out, 0, connection_window - WINDOW_BYTES_INITIAL);
         Self {
             role,
             limits,
+            stream_window,
+            connection_window,
             decoder: Decoder::new(4_096),
             encoder: Encoder::new(),
             peer: PeerSettings::default(),
@@ -139,7 +145,7 @@ impl Connection {
             told: false,
             acknowledged: false,
             send_window: i64::from(WINDOW_BYTES_INITIAL),
-            receive_window: i64::from(bounds::HTTP2_CONNECTION_WINDOW_BYTES),
+            receive_window: i64::from(connection_window),
             unannounced: 0,
             last_id: 0,
             next_id: 1,
@@ -210,16 +216,28 @@ impl Connection {
         self.peer.connect
     }
 
-    /// Whether another stream may be opened towards the peer.
-    pub fn has_room(&self) -> bool {
-        !self.is_leaving()
-            && u32::try_from(self.streams.len()).is_ok_and(|held| held < self.peer.streams)
-            && self.next_id < WINDOW_BYTES_MAX
+    /// Whether the peer's SETTINGS have come.
+    pub fn is_told(&self) -> bool {
+        self.told
+    }
+
+    /// Streams that the peer lets us have open.
+    pub fn streams_max(&self) -> u32 {
+        self.peer.streams
+    }
+
+    /// How many more streams may be opened towards the peer.
+    pub fn room(&self) -> usize {
+        if self.is_leaving() || self.next_id > WINDOW_BYTES_MAX {
+            return 0;
+        }
+        (self.peer.streams as usize).saturating_sub(self.streams.len())
     }
 
     /// Opens a stream towards the peer: it has a number from its head on. `None` where there is no room.
     pub fn open(&mut self) -> Option<StreamKey> {
-        self.has_room().then(|| self.streams.insert(Stream::new(0, Inbound::Head, self.peer.window)))
+        (self.room() > 0)
+            .then(|| self.streams.insert(Stream::new(0, Inbound::Head, self.peer.window, self.stream_window)))
     }
 
     /// Whether a client may open one more stream.
@@ -291,7 +309,7 @@ impl Connection {
             return;
         }
         stream.unannounced += bytes;
-        if stream.unannounced >= bounds::HTTP2_STREAM_WINDOW_BYTES / 2 {
+        if stream.unannounced >= self.stream_window / 2 {
             let bytes = std::mem::take(&mut stream.unannounced);
             stream.receive_window += i64::from(bytes);
             let id = stream.id;
@@ -302,7 +320,7 @@ impl Connection {
     /// As [`Connection::give_back`], for what belongs to no stream.
     pub(super) fn give_back_to_connection(&mut self, bytes: u32) {
         self.unannounced += bytes;
-        if self.unannounced >= bounds::HTTP2_CONNECTION_WINDOW_BYTES / 2 {
+        if self.unannounced >= self.connection_window / 2 {
             let bytes = std::mem::take(&mut self.unannounced);
             self.receive_window += i64::from(bytes);
             write_window_update(&mut self.out, 0, bytes);
@@ -321,10 +339,13 @@ impl Connection {
         let Some(mut stream) = self.streams.remove(key) else { return };
         let freed = stream.forget_inbox();
         self.give_back_to_connection(freed);
-        if self.end.is_none()
-            && let Some(code) = stream.farewell(self.is_server())
-        {
+        if self.end.is_some() {
+            return;
+        }
+        if let Some(code) = stream.farewell(self.is_server()) {
             write_reset(&mut self.out, stream.id, code);
+            self.remember_reset(stream.id);
+        } else if stream.lacks_end_alone() {
             self.remember_reset(stream.id);
         }
     }

@@ -12,6 +12,7 @@ use super::message::{
 use super::receive::Opened;
 use super::stream::{Cut, Inbound, Stream};
 use super::streams::StreamKey;
+use crate::bounds;
 use crate::http::RequestHead;
 use crate::stats::Reason;
 
@@ -110,7 +111,7 @@ impl Connection {
         if inbound == Inbound::Chunked {
             declare_chunked(head);
         }
-        let mut stream = Stream::new(id, inbound, self.peer.window);
+        let mut stream = Stream::new(id, inbound, self.peer.window, self.stream_window);
         stream.is_head = head.method == crate::http::Method::Head;
         stream.websocket = websocket;
         let key = self.streams.insert(stream);
@@ -121,11 +122,16 @@ impl Connection {
     fn response(&mut self, key: StreamKey, end_stream: bool, block: &[u8]) -> Result<Result<(), ErrorCode>, End> {
         let Some(stream) = self.streams.get(key) else { return Ok(Ok(())) };
         let (is_head, accept) = (stream.is_head, stream.accept.take());
+        // Heads know no windows: who sends interim ones without end must not fill the memory.
+        let is_flood = stream.unread() > bounds::HTTP2_HEADS_WAITING_MAX * self.limits.head_bytes;
         let mut builder = ResponseBuilder::new(stream.inbox(), self.limits.head_bytes, self.limits.fields);
         self.decoder.decode(block, |line| builder.line(line)).map_err(undecodable)?;
         let Ok(shape) = builder.finish(ResponseEnd { end_stream, is_head, accept: accept.as_ref() }) else {
             return Ok(Err(ErrorCode::ProtocolError));
         };
+        if is_flood {
+            return Ok(Err(ErrorCode::EnhanceYourCalm));
+        }
         stream.inbound = match shape.body {
             _ if shape.is_interim => Inbound::Head,
             _ if end_stream => Inbound::Ended,

@@ -2,7 +2,7 @@
 
 use super::budget::End;
 use super::connection::{Connection, Role, frame_bytes};
-use super::frame::{ErrorCode, HEADER_BYTES, Header, flag, kind, write_reset};
+use super::frame::{ErrorCode, HEADER_BYTES, Header, WINDOW_BYTES_MAX, flag, kind, write_reset};
 use super::message::{BodyText, TextBody, encode_request, encode_response, encode_trailers, status_of};
 use super::stream::{Cut, Outbound};
 use super::streams::StreamKey;
@@ -82,7 +82,8 @@ impl Connection {
     }
 
     fn write_request_head(&mut self, key: StreamKey, text: &[u8], scheme: &'static [u8]) -> Result<usize, Cut> {
-        if self.peer_last.is_some() {
+        // Streams opened before may have taken the last numbers meanwhile (RFC 9113 §5.1.1).
+        if self.peer_last.is_some() || self.next_id > WINDOW_BYTES_MAX {
             return Err(Cut::Refused);
         }
         let id = self.next_id;

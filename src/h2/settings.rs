@@ -67,6 +67,17 @@ impl PeerSettings {
     }
 }
 
+/// Bytes of DATA that we let a peer send ahead of who reads it: on one stream, and on all of a connection.
+///
+/// A client's connection has as good as no window of its own: its streams are read by strangers to each other, and those
+/// who are slow must not use up what the others need. The windows of its streams bound what it holds.
+pub fn windows(is_server: bool) -> (u32, u32) {
+    match is_server {
+        true => (bounds::HTTP2_STREAM_WINDOW_BYTES, bounds::HTTP2_CONNECTION_WINDOW_BYTES),
+        false => (bounds::HTTP2_UPSTREAM_WINDOW_BYTES, WINDOW_BYTES_MAX),
+    }
+}
+
 /// What a server says of itself.
 pub fn of_server(streams: u32, head_bytes: usize) -> [(u16, u32); 4] {
     [
@@ -82,7 +93,7 @@ pub fn of_client(head_bytes: usize) -> [(u16, u32); 4] {
     [
         (setting::ENABLE_PUSH, 0),
         (setting::MAX_CONCURRENT_STREAMS, 0),
-        (setting::INITIAL_WINDOW_SIZE, bounds::HTTP2_STREAM_WINDOW_BYTES),
+        (setting::INITIAL_WINDOW_SIZE, bounds::HTTP2_UPSTREAM_WINDOW_BYTES),
         (setting::MAX_HEADER_LIST_SIZE, u32::try_from(head_bytes).unwrap_or(u32::MAX)),
     ]
 }

@@ -6,7 +6,6 @@ use std::task::Waker;
 
 use super::frame::ErrorCode;
 use super::message::{BodyText, WebSocketAccept, write_last_chunk};
-use crate::bounds;
 
 /// How far the peer's message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +75,7 @@ pub struct Stream {
 
 impl Stream {
     /// A stream on which nothing has come or gone.
-    pub fn new(id: u32, inbound: Inbound, send_window: u32) -> Self {
+    pub fn new(id: u32, inbound: Inbound, send_window: u32, receive_window: u32) -> Self {
         Self {
             id,
             inbound,
@@ -85,7 +84,7 @@ impl Stream {
             read: 0,
             held: 0,
             unannounced: 0,
-            receive_window: i64::from(bounds::HTTP2_STREAM_WINDOW_BYTES),
+            receive_window: i64::from(receive_window),
             send_window: i64::from(send_window),
             is_head: false,
             websocket: false,
@@ -104,6 +103,11 @@ impl Stream {
     /// Whether nothing more will come.
     pub fn is_received(&self) -> bool {
         matches!(self.inbound, Inbound::Ended | Inbound::Cut(_))
+    }
+
+    /// Whether both messages are whole and only END_STREAM of the peer's is still to come: it needs no reset.
+    pub fn lacks_end_alone(&self) -> bool {
+        matches!((&self.inbound, &self.outbound), (Inbound::Raw(Some(0)), Outbound::Ended)) && !self.abandoned
     }
 
     /// Whether nothing more will go.
@@ -143,6 +147,11 @@ impl Stream {
         self.inbox = Vec::new();
         self.read = 0;
         std::mem::take(&mut self.held)
+    }
+
+    /// Bytes of text that wait to be read.
+    pub fn unread(&self) -> usize {
+        self.inbox.len() - self.read
     }
 
     /// Whether text waits to be read.
@@ -189,7 +198,7 @@ impl Stream {
 
     /// What RST_STREAM has to say where the holder lets go of a stream that is not over; `None` = it is over.
     pub fn farewell(&self, is_server: bool) -> Option<ErrorCode> {
-        if self.id == 0 || !self.is_open() || matches!(self.outbound, Outbound::Cut) {
+        if self.id == 0 || !self.is_open() || matches!(self.outbound, Outbound::Cut) || self.lacks_end_alone() {
             return None;
         }
         Some(match (&self.outbound, is_server) {

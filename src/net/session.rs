@@ -5,7 +5,7 @@
 //! last one. It goes on reading while a write waits for room, until too much waits. Whoever uses a stream borrows the
 //! machine between awaits only.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -29,6 +29,19 @@ pub struct Session {
     driver: RefCell<Option<Waker>>,
     /// The transport has no room for what was last given to it.
     blocked: Cell<bool>,
+    /// The last stream was let go: the driver has to look at its clockwork.
+    rested: Cell<bool>,
+    /// Whoever shares the session out, and what was true of it when that was told last.
+    owner: OnceCell<Box<dyn Fn()>>,
+    terms: Cell<Terms>,
+}
+
+/// What of a session decides whether streams can be opened on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Terms {
+    told: bool,
+    leaving: bool,
+    streams_max: u32,
 }
 
 /// One stream of a session, held; let go when dropped.
@@ -79,7 +92,17 @@ impl Session {
             machine: RefCell::new(machine),
             driver: RefCell::default(),
             blocked: Cell::new(false),
+            rested: Cell::new(false),
+            owner: OnceCell::new(),
+            terms: Cell::default(),
         })
+    }
+
+    /// Calls `owner` from now on whenever more or fewer streams may be opened than before: one was let go, the peer has
+    /// said or changed its settings, the session is about to end or has ended. Not called inside of [`Session::open`] and
+    /// [`Session::leave`]. Only the first one counts.
+    pub fn report_to(&self, owner: impl Fn() + 'static) {
+        self.owner.get_or_init(|| Box::new(owner));
     }
 
     /// What is under it.
@@ -93,9 +116,19 @@ impl Session {
         Some(self.channel(key))
     }
 
-    /// Whether [`Session::open`] would open one.
-    pub fn has_room(&self) -> bool {
-        self.machine.borrow().has_room()
+    /// How many streams [`Session::open`] would open.
+    pub fn room(&self) -> usize {
+        self.machine.borrow().room()
+    }
+
+    /// Whether the peer's SETTINGS have come.
+    pub fn is_told(&self) -> bool {
+        self.machine.borrow().is_told()
+    }
+
+    /// Why it was ended, where a rule or a budget was broken, or the transport is gone.
+    pub fn end(&self) -> Option<End> {
+        self.machine.borrow().end()
     }
 
     /// Whether it has ended, or will with the last of its streams.
@@ -124,8 +157,25 @@ impl Session {
         self.with(Connection::leave);
     }
 
+    /// Ends it as if the transport were gone: its driver is.
+    pub fn abort(&self) {
+        self.bury(Ended::Gone);
+    }
+
     fn channel(self: &Rc<Self>, key: StreamKey) -> Stream {
         Stream::Multiplexed(Channel { session: Rc::clone(self), key })
+    }
+
+    /// Tells the owner, where what was true is not any more.
+    fn report(&self) {
+        let Some(owner) = self.owner.get() else { return };
+        let machine = self.machine.borrow();
+        let terms =
+            Terms { told: machine.is_told(), leaving: machine.is_leaving(), streams_max: machine.streams_max() };
+        drop(machine);
+        if self.terms.replace(terms) != terms {
+            owner();
+        }
     }
 
     /// Works on the machine, and wakes the driver where there is something to send now.
@@ -135,10 +185,14 @@ impl Session {
         let is_pending = !machine.output().is_empty() || machine.is_over();
         drop(machine);
         if is_pending && !self.blocked.get() {
-            let driver = self.driver.borrow_mut().take();
-            driver.into_iter().for_each(Waker::wake);
+            self.wake_driver();
         }
         done
+    }
+
+    fn wake_driver(&self) {
+        let driver = self.driver.borrow_mut().take();
+        driver.into_iter().for_each(Waker::wake);
     }
 
     /// Drives the session to its end. Each request that comes is handed over with its stream; whoever keeps the head
@@ -160,6 +214,7 @@ impl Session {
             if let Err(ended) = outcome.and_then(|()| self.flush()) {
                 return self.bury(ended);
             }
+            self.report();
             self.rest(input, way.buffers);
             if let Err(ended) = self.wait(&way, &mut clockwork, input).await {
                 return self.bury(ended);
@@ -292,6 +347,9 @@ impl Session {
                 return Poll::Ready(Woken::Output);
             }
         }
+        if self.rested.take() {
+            return Poll::Ready(Woken::Timer);
+        }
         // A peer that takes nothing is not listened to beyond a bound: what it says may have to be answered.
         if !self.is_full()
             && let Poll::Ready(waited) = readable.poll(context)
@@ -324,6 +382,7 @@ impl Session {
         self.machine.borrow_mut().close(end);
         // Best effort: the peer may not read any more.
         let _ = self.flush();
+        self.report();
         ended
     }
 }
@@ -451,15 +510,23 @@ impl Channel {
         self.session.machine.borrow().is_cut(self.key)
     }
 
-    /// The transport that carries it.
-    pub(super) fn transport(&self) -> &Stream {
-        &self.session.transport
+    /// The session that carries it.
+    pub(super) fn session(&self) -> &Rc<Session> {
+        &self.session
     }
 }
 
 impl Drop for Channel {
     fn drop(&mut self) {
-        self.session.with(|machine| machine.release(self.key));
+        let is_last = self.session.with(|machine| {
+            machine.release(self.key);
+            machine.streams() == 0
+        });
+        if is_last {
+            self.session.rested.set(true);
+            self.session.wake_driver();
+        }
+        self.session.owner.get().into_iter().for_each(|owner| owner());
     }
 }
 

@@ -4,13 +4,14 @@
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
 use super::ready::Waited;
 use super::session::Channel;
-use super::{Socket, Timer};
+use super::{Session, Socket, Timer};
 use crate::base::buf::BufferPool;
 use crate::base::clock;
 use crate::tls::failure::TlsFailure;
@@ -72,13 +73,21 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(tls) => &tls.socket,
-            Self::Multiplexed(channel) => channel.transport().socket(),
+            Self::Multiplexed(channel) => channel.session().transport().socket(),
         }
     }
 
     /// Whether it is one of several streams on a connection.
     pub fn is_multiplexed(&self) -> bool {
         matches!(self, Self::Multiplexed(_))
+    }
+
+    /// The connection of HTTP/2 that it is a stream of.
+    pub fn session(&self) -> Option<&Rc<Session>> {
+        match self {
+            Self::Multiplexed(channel) => Some(channel.session()),
+            _ => None,
+        }
     }
 
     /// Whether the peer has left, even where unread bytes are still there.

@@ -18,7 +18,8 @@ use crate::net::{Timer, Until};
 use crate::stats::Counter;
 use crate::upstream::UpstreamOptions;
 use crate::upstream::balance::{Address, Target};
-use crate::upstream::client::{self, Connection, Means, Silence, UpstreamError};
+use crate::upstream::client::{Connection, Silence, UpstreamError};
+use crate::upstream::connect::{Means, Wanted, connect};
 use crate::upstream::retry::may_send_again;
 
 /// Who is asked.
@@ -142,11 +143,14 @@ impl<'a> Ask<'a> {
         let means = Means {
             pools: &core.pools,
             buffers: &core.buffers,
+            deadlines: &core.deadlines,
             stats: &core.stats,
+            log: &core.log,
             timer: behalf.timer,
             until: behalf.until,
         };
-        let connected = client::connect(self.target, &means, self.route.connect_ms, fresh).await;
+        let wanted = Wanted { connect_ms: self.route.connect_ms, fresh, upgrade: question.upgrade };
+        let connected = connect(self.target, &means, wanted).await;
         let (connection, address) = connected.map_err(|error| Stop { error, reused: false })?;
         *endpoint = Some(address.address);
         let mut request = core.buffers.small();

@@ -33,7 +33,7 @@ pub struct Core {
     pub deadlines: Rc<Deadlines>,
     pub pools: Pools,
     pub stats: Arc<CoreStats>,
-    pub log: CoreLog,
+    pub log: Rc<CoreLog>,
     pub random: Random,
     /// No new connection, and each response says that the connection closes.
     pub draining: Cell<bool>,
@@ -94,7 +94,7 @@ impl Core {
             deadlines: Deadlines::new(),
             pools,
             stats,
-            log,
+            log: Rc::new(log),
             random: Random::from_os(),
             draining: Cell::new(false),
             beat: Cell::new(0),

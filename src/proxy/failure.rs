@@ -140,6 +140,7 @@ impl From<Reject> for Failure {
 impl From<&UpstreamError> for Failure {
     fn from(error: &UpstreamError) -> Self {
         use crate::upstream::retry::Progress;
+        let bad_response = |detail| Self { reason: Reason::UpstreamBadResponse, detail: Some(detail) };
         let reason = match error {
             UpstreamError::NoEndpoint => Reason::NoEndpoint,
             UpstreamError::ConnectRefused => Reason::UpstreamConnectRefused,
@@ -147,12 +148,16 @@ impl From<&UpstreamError> for Failure {
             UpstreamError::ConnectFailed(_) => Reason::UpstreamUnreachable,
             UpstreamError::Tls(_) => Reason::UpstreamTls,
             UpstreamError::Closed(Progress::ResponseBegun) => Reason::UpstreamBadResponse,
+            UpstreamError::Closed(Progress::NotProcessed) => {
+                return Self { reason: Reason::UpstreamClosedEarly, detail: Some("stream_refused") };
+            }
             UpstreamError::Closed(_) => Reason::UpstreamClosedEarly,
             UpstreamError::SendExpired => Reason::UpstreamWriteTimeout,
             UpstreamError::ReadExpired => Reason::UpstreamReadTimeout,
-            UpstreamError::Malformed(reject) => {
-                return Self { reason: Reason::UpstreamBadResponse, detail: Some(reject.name()) };
-            }
+            UpstreamError::Malformed(reject) => return bad_response(reject.name()),
+            UpstreamError::StreamMalformed => return bad_response("h2_stream"),
+            UpstreamError::NotHttp2 => return bad_response("not_h2"),
+            UpstreamError::NoTunnel => return bad_response("no_extended_connect"),
             UpstreamError::ClientGone => Reason::ClientGone,
         };
         reason.into()

@@ -132,7 +132,7 @@ async fn send_beside<'a>(
 
 /// Returns a connection that may carry another request to its pool.
 pub fn give_back(core: &Core, mut connection: Connection) {
-    if connection.input.is_empty() {
+    if connection.poolable && connection.input.is_empty() {
         connection.input.release(&core.buffers);
         let surplus = core.pools.give(connection.pool, connection.stream, clock::now_ms());
         drop(surplus);

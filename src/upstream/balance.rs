@@ -2,9 +2,11 @@
 
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
-use super::options::{EndpointOptions, EndpointTls, UpstreamOptions};
+use super::options::{EndpointOptions, EndpointTls, Protocol, UpstreamOptions};
 use super::pool::{PoolId, PoolKey, Pools};
+use super::sessions::Sessions;
 use crate::bounds;
 
 /// The addresses of one upstream as one core sees them.
@@ -18,6 +20,11 @@ pub struct Address {
     pub address: SocketAddr,
     pub pool: PoolId,
     pub tls: Option<EndpointTls>,
+    pub protocol: Protocol,
+    /// Where HTTP/2 may be spoken: the connections that do.
+    pub sessions: Option<Rc<Sessions>>,
+    /// Longest wait for room to send, milliseconds.
+    pub send_ms: u64,
     /// What Host says unless the upstream names another.
     pub authority: Box<str>,
     cool_until_ms: Cell<u64>,
@@ -29,13 +36,19 @@ impl Target {
     /// The target of an upstream, its pools opened.
     pub fn new(options: &UpstreamOptions, pools: &Pools) -> Self {
         let addresses = options.endpoints.iter().flat_map(|endpoint| {
-            endpoint.addresses.iter().map(|address| Address {
-                address: *address,
-                pool: pools.open(key(endpoint, *address, options)),
-                tls: endpoint.tls.clone(),
-                authority: endpoint.authority.clone(),
-                cool_until_ms: Cell::new(0),
-                failures: Cell::new(0),
+            endpoint.addresses.iter().map(|address| {
+                let pool = pools.open(key(endpoint, *address, options));
+                Address {
+                    address: *address,
+                    pool,
+                    tls: endpoint.tls.clone(),
+                    protocol: options.protocol,
+                    sessions: pools.sessions(pool),
+                    send_ms: options.send_ms,
+                    authority: endpoint.authority.clone(),
+                    cool_until_ms: Cell::new(0),
+                    failures: Cell::new(0),
+                }
             })
         });
         Self { addresses: addresses.collect(), next: Cell::new(0) }
@@ -104,7 +117,6 @@ fn key(endpoint: &EndpointOptions, address: SocketAddr, options: &UpstreamOption
 
 #[cfg(test)]
 mod tests {
-    use super::super::options::Protocol;
     use super::*;
 
     fn target(ports: &[u16]) -> Target {

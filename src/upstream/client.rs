@@ -1,20 +1,19 @@
-//! The client side of HTTP/1.1: get a connection, send a request head, receive a response head.
+//! One exchange on a connection, whichever HTTP it speaks: send a request, receive a response head.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::balance::{Address, Target};
-use super::pool::{PoolId, Pools};
+use super::balance::Address;
+use super::pool::PoolId;
 use super::retry::{Ending, Progress};
 use crate::base::buf::BufferPool;
 use crate::base::clock;
 use crate::h1::{self, HeadLimits, Parsed, Reject};
-use crate::http::ResponseHead;
-use crate::net::dial::{self, DialError};
+use crate::h2::frame::ErrorCode;
+use crate::http::{ResponseHead, Version};
 use crate::net::stream::WriteError;
 use crate::net::{Filled, Input, ReadError, Stream, Timer, Until, Wait};
-use crate::stats::{CoreStats, Counter};
 
 /// A connection to an upstream in use by one exchange.
 pub struct Connection {
@@ -24,18 +23,10 @@ pub struct Connection {
     pub address: SocketAddr,
     /// It carried an exchange before.
     pub reused: bool,
+    /// It may wait in its pool for another exchange, where this one leaves it fit to.
+    pub poolable: bool,
     /// Something came back in this exchange: it is not sent again.
     heard: bool,
-}
-
-/// What of a core is needed to get connections.
-pub struct Means<'a> {
-    pub pools: &'a Pools,
-    pub buffers: &'a BufferPool,
-    pub stats: &'a CoreStats,
-    pub timer: &'a Timer,
-    /// On whose behalf: when it leaves, connecting stops.
-    pub until: Until<'a>,
 }
 
 /// How long an upstream may be silent, and on whose behalf it is asked.
@@ -70,6 +61,12 @@ pub enum UpstreamError {
     ReadExpired,
     /// What it sent is not a response.
     Malformed(Reject),
+    /// What it sent on a stream breaks the rules of HTTP/2 (RFC 9113 §8.1.1).
+    StreamMalformed,
+    /// It was to speak HTTP/2 and does not.
+    NotHttp2,
+    /// It speaks HTTP/2 and takes no WebSocket over it (RFC 8441).
+    NoTunnel,
     /// The caller's client has left; nobody wants the answer.
     ClientGone,
 }
@@ -84,65 +81,12 @@ impl UpstreamError {
     }
 }
 
-/// A connection to one of the target's addresses: warm if `fresh` is not demanded, else new. A refused or silent address
-/// is followed by the next one. Returns the address as well: its authority is what Host says.
-///
-/// # Errors
-/// The last address's [`UpstreamError`], or that the watched client has left.
-pub async fn connect<'t>(
-    target: &'t Target,
-    means: &Means<'_>,
-    connect_ms: u64,
-    fresh: bool,
-) -> Result<(Connection, &'t Address), UpstreamError> {
-    let mut last = UpstreamError::NoEndpoint;
-    for address in target.order(clock::now_ms()).into_iter().flatten() {
-        let warm = if fresh { None } else { means.pools.take(address.pool, clock::now_ms(), means.buffers) };
-        if let Some(stream) = warm {
-            means.stats.inc(Counter::UpstreamReuses);
-            return Ok((Connection::new(stream, address, true), address));
-        }
-        means.stats.inc(Counter::UpstreamConnects);
-        address.trying(clock::now_ms(), connect_ms);
-        let wait = Wait { timer: means.timer, deadline_ms: clock::now_ms() + connect_ms, until: means.until };
-        match dial_one(address, wait).await {
-            Ok(stream) => {
-                address.worked();
-                return Ok((Connection::new(Rc::new(stream), address, false), address));
-            }
-            Err(UpstreamError::ClientGone) => return Err(UpstreamError::ClientGone),
-            Err(error) => {
-                means.stats.inc(Counter::UpstreamConnectFailures);
-                address.failed(clock::now_ms());
-                last = error;
-            }
-        }
-    }
-    Err(last)
-}
-
-async fn dial_one(address: &Address, wait: Wait<'_>) -> Result<Stream, UpstreamError> {
-    let outcome = match &address.tls {
-        None => wait.bound(dial::tcp(address.address)).await.map(|dialled| dialled.map(Stream::Plain)),
-        Some(tls) => {
-            // Boxed: rare, and larger than all the rest of an exchange.
-            let dialling = dial::tls(address.address, tls.server_name.clone(), tls.config.clone());
-            Box::pin(wait.bound(dialling)).await
-        }
-    };
-    match outcome {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(DialError::Refused)) => Err(UpstreamError::ConnectRefused),
-        Ok(Err(DialError::Tls(text))) => Err(UpstreamError::Tls(text)),
-        Ok(Err(DialError::Io(error))) | Err(ReadError::Io(error)) => Err(UpstreamError::ConnectFailed(error)),
-        Err(ReadError::Expired) => Err(UpstreamError::ConnectExpired),
-        Err(ReadError::WatchedGone) => Err(UpstreamError::ClientGone),
-    }
-}
-
 impl Connection {
-    fn new(stream: Rc<Stream>, address: &Address, reused: bool) -> Self {
-        Self { stream, input: Input::patient(), pool: address.pool, address: address.address, reused, heard: false }
+    pub(super) fn new(stream: Rc<Stream>, address: &Address, reused: bool) -> Self {
+        // A stream of HTTP/2 is used once.
+        let poolable = !stream.is_multiplexed();
+        let (pool, address) = (address.pool, address.address);
+        Self { stream, input: Input::patient(), pool, address, reused, poolable, heard: false }
     }
 
     /// Sends a request that is at hand as a whole.
@@ -153,11 +97,26 @@ impl Connection {
         let mut parts = [IoSlice::new(request), IoSlice::new(body)];
         let count = if body.is_empty() { 1 } else { 2 };
         let parts = parts.get_mut(..count).unwrap_or_default();
-        self.stream.write_all(parts, timer, send_ms).await.map_err(|error| match error {
-            WriteError::Expired => UpstreamError::SendExpired,
-            WriteError::Untouched(_) => UpstreamError::Closed(Progress::NothingSent),
-            WriteError::Broken(_) => UpstreamError::Closed(Progress::Sent),
-        })
+        match self.stream.write_all(parts, timer, send_ms).await {
+            Ok(()) => Ok(()),
+            Err(WriteError::Expired) => Err(UpstreamError::SendExpired),
+            Err(WriteError::Untouched(error)) => Err(self.broken(&error, Progress::NothingSent)),
+            // The peer may have answered before it stopped reading (RFC 9113 §8.1); if not, reading says why.
+            Err(WriteError::Broken(_)) if self.stream.is_multiplexed() => Ok(()),
+            Err(WriteError::Broken(_)) => Err(UpstreamError::Closed(Progress::Sent)),
+        }
+    }
+
+    /// What it means that the stream broke after so much progress.
+    fn broken(&self, error: &io::Error, progress: Progress) -> UpstreamError {
+        let Some(session) = self.stream.session() else { return UpstreamError::Closed(progress) };
+        let was_ended = session.end().is_some_and(|end| end.code != ErrorCode::NoError);
+        match error.kind() {
+            io::ErrorKind::ConnectionAborted if !self.heard => UpstreamError::Closed(Progress::NotProcessed),
+            io::ErrorKind::InvalidData => UpstreamError::StreamMalformed,
+            _ if was_ended && !session.is_told() => UpstreamError::NotHttp2,
+            _ => UpstreamError::Closed(progress),
+        }
     }
 
     /// Receives the next response head, interim or final, into `head`. What follows it stays in the input.
@@ -179,6 +138,9 @@ impl Connection {
                 match h1::parse_response(self.input.unread(), limits, head).map_err(UpstreamError::Malformed)? {
                     Parsed::Complete { head_bytes } => {
                         self.input.consume(head_bytes);
+                        if self.stream.is_multiplexed() {
+                            head.version = Version::Http2;
+                        }
                         return Ok(());
                     }
                     Parsed::Partial => {}
@@ -188,7 +150,8 @@ impl Connection {
             let begun = if self.heard { Progress::ResponseBegun } else { Progress::Sent };
             match self.input.fill(&self.stream, buffers, silence.wait()).await {
                 Ok(Filled::Bytes) => self.heard = true,
-                Ok(Filled::End) | Err(ReadError::Io(_)) => return Err(UpstreamError::Closed(begun)),
+                Ok(Filled::End) => return Err(UpstreamError::Closed(begun)),
+                Err(ReadError::Io(error)) => return Err(self.broken(&error, begun)),
                 Err(ReadError::Expired) => return Err(UpstreamError::ReadExpired),
                 Err(ReadError::WatchedGone) => return Err(UpstreamError::ClientGone),
             }

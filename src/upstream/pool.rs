@@ -12,6 +12,7 @@ use ahash::{AHashMap, AHashSet};
 use rustls::pki_types::ServerName;
 
 use super::options::Protocol;
+use super::sessions::Sessions;
 use crate::base::buf::BufferPool;
 use crate::bounds;
 use crate::net::Stream;
@@ -29,6 +30,17 @@ pub struct PoolKey {
     pub idle_ms: u64,
     /// How many are kept; 0 closes after each exchange.
     pub idle_max: usize,
+}
+
+impl PoolKey {
+    /// Whether HTTP/2 may be spoken on connections of this pool.
+    fn may_be_http2(&self) -> bool {
+        match self.protocol {
+            Protocol::Auto => self.tls.is_some(),
+            Protocol::H1 => false,
+            Protocol::H2 | Protocol::H2c => true,
+        }
+    }
 }
 
 /// Number of a pool on this core; never used for another one.
@@ -55,6 +67,8 @@ struct Pool {
     idle_max: usize,
     /// Where the next sweep goes on to ask whether connections are still open.
     cursor: usize,
+    /// Where HTTP/2 may be spoken: the connections that do.
+    sessions: Option<Rc<Sessions>>,
 }
 
 struct Idle {
@@ -71,18 +85,30 @@ impl Pools {
         }
         inner.next += 1;
         let id = PoolId(inner.next);
-        let pool = Pool { idle: VecDeque::new(), idle_ms: key.idle_ms, idle_max: key.idle_max, cursor: 0 };
+        let sessions = key.may_be_http2().then(|| Sessions::new(key.idle_ms, key.idle_max));
+        let pool = Pool { idle: VecDeque::new(), idle_ms: key.idle_ms, idle_max: key.idle_max, cursor: 0, sessions };
         inner.pools.insert(id, pool);
         inner.ids.insert(key, id);
         id
     }
 
-    /// Forgets all pools but these: names move and plans change, and what nobody asks for any more is closed.
+    /// The connections of HTTP/2 of a pool, where there may be any.
+    pub fn sessions(&self, id: PoolId) -> Option<Rc<Sessions>> {
+        self.with(id, |pool| pool.sessions.clone())?
+    }
+
+    /// Forgets all pools but these: names move and plans change, and what nobody asks for any more is closed, shared
+    /// connections with the last of their streams.
     pub fn retain(&self, ids: impl Iterator<Item = PoolId>) {
         let kept: AHashSet<PoolId> = ids.collect();
-        let inner = &mut *self.inner.borrow_mut();
-        inner.ids.retain(|_, id| kept.contains(id));
-        inner.pools.retain(|id, _| kept.contains(id));
+        let mut gone = Vec::new();
+        {
+            let inner = &mut *self.inner.borrow_mut();
+            inner.ids.retain(|_, id| kept.contains(id));
+            gone.extend(inner.pools.extract_if(|id, _| !kept.contains(id)));
+        }
+        // Closed outside of the borrow.
+        gone.iter().filter_map(|(_, pool)| pool.sessions.as_ref()).for_each(|sessions| sessions.close());
     }
 
     /// The warmest connection that is still open and silent.
@@ -116,20 +142,24 @@ impl Pools {
         let mut left = 0;
         let mut checks = bounds::POOL_CHECKS_PER_SWEEP;
         let mut spent = Vec::new();
+        let mut shared = Vec::new();
         for pool in self.inner.borrow_mut().pools.values_mut() {
             pool.drop_old(now_ms, &mut spent);
             pool.drop_closed(buffers, &mut checks, &mut spent);
             left += pool.idle.len();
+            shared.extend(pool.sessions.clone());
         }
         // Closed outside of the borrow.
         drop(spent);
-        left
+        // Sessions end by themselves; but whoever waits for room may open another one by now.
+        shared.iter().for_each(|sessions| sessions.changed());
+        left + shared.iter().map(|sessions| sessions.idle()).sum::<usize>()
     }
 
     /// Closes all idle connections: the core is going home.
     pub fn clear(&self) {
         let spent = std::mem::take(&mut *self.inner.borrow_mut());
-        drop(spent);
+        spent.pools.values().filter_map(|pool| pool.sessions.as_ref()).for_each(|sessions| sessions.close());
     }
 
     fn with<T>(&self, id: PoolId, work: impl FnOnce(&mut Pool) -> T) -> Option<T> {

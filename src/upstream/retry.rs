@@ -9,6 +9,8 @@ use crate::http::Method;
 pub enum Progress {
     /// No byte of the request was taken by the socket.
     NothingSent,
+    /// The upstream has said that it did not and will not process it (RFC 9113 §8.7).
+    NotProcessed,
     /// Some of the request may have reached the upstream; nothing came back.
     Sent,
     /// Something of a response came.
@@ -31,6 +33,7 @@ pub enum Ending {
 pub fn may_send_again(method: Method, progress: Progress, ending: Ending, elsewhere: bool) -> bool {
     match (progress, ending) {
         (_, Ending::Other) | (Progress::ResponseBegun, _) => false,
+        (Progress::NotProcessed, Ending::Closed) => true,
         (Progress::NothingSent, Ending::Closed) => elsewhere,
         (Progress::Sent, Ending::Closed) => elsewhere && method.is_idempotent(),
     }
@@ -39,6 +42,13 @@ pub fn may_send_again(method: Method, progress: Progress, ending: Ending, elsewh
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_not_processed_goes_out_again_whatever_it_is_and_wherever_to() {
+        for method in [Method::Post, Method::Get, Method::Other] {
+            assert!(may_send_again(method, Progress::NotProcessed, Ending::Closed, false));
+        }
+    }
 
     #[test]
     fn a_post_goes_out_again_only_if_nothing_was_sent() {
