@@ -56,7 +56,8 @@ fn hits_of_every_kind() {
     let gateway = Config::to(&origin).cache("").start();
     let mut client = H2::connect(&gateway);
     let body = client.fetch(1, "/a").text();
-    let rows: [(&str, &[(&str, &str)], u16, &str); 7] = [
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], u16, &'a str);
+    let rows: [Row<'_>; 7] = [
         ("HEAD", &[], 200, ""),
         ("GET", &[("if-none-match", "\"e\"")], 304, ""),
         ("HEAD", &[("if-none-match", "\"e\"")], 304, ""),

@@ -1,9 +1,57 @@
 //! WebSocket over HTTP/2 (RFC 8441): extended CONNECT becomes an upgrade of HTTP/1.1, and DATA a tunnel.
 
+use base64::Engine;
+
 use super::*;
 
-const CONSENT: &str =
-    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3\r\n\r\n";
+/// The 101 that agrees to a request (RFC 6455 §4.2.2).
+#[track_caller]
+fn consent(seen: &Request) -> String {
+    let key = seen.field("sec-websocket-key").expect("a key");
+    let digest = sha1(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes());
+    let accept = base64::engine::general_purpose::STANDARD.encode(digest);
+    let head = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
+    format!("{head}Sec-WebSocket-Accept: {accept}\r\n\r\n")
+}
+
+/// SHA-1 (FIPS 180-4 §6.1), for the handshake alone.
+fn sha1(message: &[u8]) -> [u8; 20] {
+    let mut padded = message.to_vec();
+    padded.push(0x80);
+    padded.resize((padded.len() + 8).next_multiple_of(64) - 8, 0);
+    padded.extend_from_slice(&(message.len() as u64 * 8).to_be_bytes());
+    let mut state: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
+    for block in padded.chunks(64) {
+        let mut words: Vec<u32> = block.chunks(4).map(|w| u32::from_be_bytes([w[0], w[1], w[2], w[3]])).collect();
+        for at in 16..80 {
+            words.push((words[at - 3] ^ words[at - 8] ^ words[at - 14] ^ words[at - 16]).rotate_left(1));
+        }
+        let [mut a, mut b, mut c, mut d, mut e] = state;
+        for (at, word) in words.iter().enumerate() {
+            let (mixed, constant) = match at {
+                0..20 => ((b & c) | (!b & d), 0x5a82_7999_u32),
+                20..40 => (b ^ c ^ d, 0x6ed9_eba1),
+                40..60 => ((b & c) | (b & d) | (c & d), 0x8f1b_bcdc),
+                _ => (b ^ c ^ d, 0xca62_c1d6),
+            };
+            let next = a.rotate_left(5).wrapping_add(mixed).wrapping_add(e).wrapping_add(constant).wrapping_add(*word);
+            (a, b, c, d, e) = (next, a, b.rotate_left(30), c, d);
+        }
+        for (sum, more) in state.iter_mut().zip([a, b, c, d, e]) {
+            *sum = sum.wrapping_add(more);
+        }
+    }
+    let mut digest = [0; 20];
+    digest.chunks_mut(4).zip(state).for_each(|(out, word)| out.copy_from_slice(&word.to_be_bytes()));
+    digest
+}
+
+/// The example of RFC 6455 §1.3.
+#[test]
+fn the_handshake_is_computed_right() {
+    let digest = sha1(b"dGhlIHNhbXBsZSBub25jZQ==258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    assert_eq!(base64::engine::general_purpose::STANDARD.encode(digest), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+}
 
 /// Asks for a WebSocket on a stream.
 fn ask(client: &mut H2, stream: u32) {
@@ -33,7 +81,7 @@ fn tunnel() -> (Gateway, Origin, H2, Connection) {
     assert_eq!(seen.field("upgrade"), Some("websocket"));
     assert!(seen.field("sec-websocket-key").is_some_and(|key| key.len() == 24), "RFC 6455 §4.1: {:?}", seen.head);
     assert_eq!((seen.field("sec-websocket-version"), seen.field("sec-websocket-protocol")), (Some("13"), Some("chat")));
-    peer.send(CONSENT);
+    peer.send(consent(&seen));
     let head = client.head(1);
     assert_eq!(fields::one(&head, ":status"), Some("200"));
     for gone in ["sec-websocket-accept", "content-length"] {
@@ -73,10 +121,10 @@ fn early_bytes_are_not_lost() {
     let mut client = H2::connect(&gateway);
     ask(&mut client, 1);
     client.data(1, "GET /smuggled HTTP/1.1\r\nhost: t\r\n\r\n", false);
-    let (mut peer, _) = origin.accept_request();
+    let (mut peer, seen) = origin.accept_request();
     client.ping();
     assert_eq!(peer.pending(), b"");
-    peer.send([CONSENT.as_bytes(), b"first frame"].concat());
+    peer.send(consent(&seen) + "first frame");
     client.head(1);
     assert_eq!(client.take_data(1, 11), b"first frame");
     peer.expect_bytes("GET /smuggled HTTP/1.1\r\nhost: t\r\n\r\n");
@@ -93,8 +141,8 @@ fn the_end_of_one_side_ends_the_other() {
     assert!(over.kind != DATA || over.content().is_empty(), "{over:?}");
     for (stream, last) in [(3, Frame::reset(3, CANCEL)), (5, Frame::data(5, "", true))] {
         ask(&mut client, stream);
-        let (mut peer, _) = origin.accept_request();
-        peer.send(CONSENT);
+        let (mut peer, seen) = origin.accept_request();
+        peer.send(consent(&seen));
         client.head(stream);
         client.send(last);
         assert!(peer.wait_gone() < 1_500);
@@ -130,8 +178,8 @@ fn a_refusal_is_an_answer() {
 fn tunnels_and_requests_share_a_connection() {
     let (_gateway, origin, mut client, mut first) = tunnel();
     ask(&mut client, 3);
-    let (mut second, _) = origin.accept_request();
-    second.send(CONSENT);
+    let (mut second, seen) = origin.accept_request();
+    second.send(consent(&seen));
     client.head(3);
     client.get(5, "/beside");
     let (mut beside, _) = origin.accept_request();
