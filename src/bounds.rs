@@ -117,6 +117,8 @@ pub const HTTP2_OUTPUT_BYTES_MAX: usize = 256 * 1024;
 pub const HTTP2_BURST_BYTES: usize = 256 * 1024;
 /// Bytes read and forgotten after a connection of HTTP/2 was ended for what its peer did: more would be a present.
 pub const HTTP2_LINGER_BYTES_MAX: usize = 128 * 1024;
+/// Streams of one core that get a task within a millisecond before their connections pause: about a millisecond's work.
+pub const HTTP2_STARTS_PER_MS: u32 = 64;
 /// A request counts as so many of them.
 pub const HTTP2_REQUEST_BYTES: usize = 512;
 /// How long a client may take to learn that a connection is about to end, milliseconds: requests that it sends meanwhile

@@ -14,10 +14,11 @@ use crate::h1::{self, BodyDecoder, RequestFraming};
 use crate::h2::{self, Opened, Role};
 use crate::http::RequestHead;
 use crate::log::Level;
-use crate::net::session::{Drive, Ended};
+use crate::net::session::{Drive, Ended, Turn};
 use crate::net::{Input, Session, Stream, Timer, task};
 use crate::proxy::exchange::{Progress, RequestBody};
 use crate::proxy::failure::Failure;
+use crate::proxy::hit::Rest;
 use crate::proxy::{Client, Core, Next, Peer, Served, refuse, serve, serve_at_once, serve_rest};
 use crate::stats::{Counter, Gauge, Reason};
 
@@ -33,8 +34,8 @@ struct Shared {
 }
 
 /// A request that is served by a task of its own.
-struct Turn {
-    shared: Rc<Shared>,
+struct Asked {
+    active: Active,
     stream: Stream,
     head: RequestHead,
     framing: Result<RequestFraming, Failure>,
@@ -84,7 +85,7 @@ impl Shared {
     }
 
     /// A request has come: it is answered at once, or gets a task.
-    fn answer(self: &Rc<Self>, stream: Stream, head: &mut RequestHead, opened: Opened) {
+    fn answer(self: &Rc<Self>, stream: Stream, head: &mut RequestHead, opened: Opened) -> Turn {
         let core = self.core();
         let started_us = clock::now_us();
         let framing = match opened.too_large {
@@ -101,21 +102,18 @@ impl Shared {
                     if next == Next::Reset {
                         stream.reset_on_close();
                     }
-                    return;
+                    return Turn::On;
                 }
                 Served::Part(rest) => {
-                    let (shared, send_ms) = (Rc::clone(self), self.settings.options.send_ms);
-                    return self.spawn(async move {
-                        let timer = shared.core().deadlines.timer();
-                        serve_rest(shared.core(), &stream, &timer, send_ms, *rest).await;
-                    });
+                    self.spawn(send_rest(Active::begin(self), stream, rest));
+                    return Turn::On;
                 }
                 Served::NotNow => {}
             }
         }
         let head = std::mem::replace(head, core.take_request_head());
-        let turn = Turn { shared: Rc::clone(self), stream, head, framing, started_us };
-        self.spawn(exchange(turn));
+        self.spawn(exchange(Asked { active: Active::begin(self), stream, head, framing, started_us }));
+        self.visit.front.started(started_us)
     }
 
     fn client<'a>(
@@ -142,8 +140,7 @@ impl Shared {
         }
     }
 
-    fn spawn(self: &Rc<Self>, work: impl Future<Output = ()> + 'static) {
-        let active = Active::begin(self);
+    fn spawn(&self, work: impl Future<Output = ()> + 'static) {
         let core = Rc::clone(self.core());
         let peer = self.peer.address;
         let on_panic = move |text: &str| {
@@ -152,13 +149,8 @@ impl Shared {
             let text = format!("a panic ended a stream of {peer}: {text}; please report it");
             core.log.event(Level::Error, &text);
         };
-        task::spawn(
-            async move {
-                let _active = active;
-                work.await;
-            },
-            on_panic,
-        );
+        // As it is: a coroutine around it would hold it twice.
+        task::spawn(work, on_panic);
     }
 }
 
@@ -190,10 +182,24 @@ impl Drop for Active {
     }
 }
 
+/// What could not be sent at once of a stored answer.
+async fn send_rest(active: Active, stream: Stream, rest: Box<Rest>) {
+    let shared = &active.shared;
+    let timer = shared.core().deadlines.timer();
+    serve_rest(shared.core(), &stream, &timer, shared.settings.options.send_ms, *rest).await;
+}
+
 /// One request and its response.
-async fn exchange(turn: Turn) {
-    let Turn { shared, stream, head, framing, started_us } = turn;
+async fn exchange(asked: Asked) {
+    let Asked { active, stream, head, framing, started_us } = asked;
+    let shared = &active.shared;
     let core = shared.core();
+    if stream.is_gone() {
+        // Given up before its turn came: a client that does so over and over costs next to nothing.
+        core.stats.inc(Counter::Requests);
+        core.stats.reason(Reason::ClientGone);
+        return core.give_request_head(head);
+    }
     let timer = core.deadlines.timer();
     let progress = Progress::default();
     let mut input = Input::eager();

@@ -14,6 +14,7 @@ use crate::bounds;
 use crate::log::Level;
 use crate::net::listen::{self, Accepted, Acceptor};
 use crate::net::ready::Waited;
+use crate::net::session::Turn;
 use crate::net::{Timer, task};
 use crate::proxy::Core;
 use crate::stats::{Counter, Gauge, Reason};
@@ -25,6 +26,8 @@ pub struct Front {
     open: Cell<usize>,
     /// Invariant: `open <= open_max`.
     open_max: usize,
+    /// The last millisecond in which a stream got a task, and how many did.
+    starts: Cell<(u64, u32)>,
     /// The timers of TLS handshakes in progress, oldest first; at most [`bounds::HANDSHAKES_MAX`].
     pub(super) handshakes: RefCell<VecDeque<Rc<Timer>>>,
 }
@@ -56,12 +59,22 @@ impl Settings {
 impl Front {
     /// The front of a core that takes at most `open_max` connections.
     pub fn new(core: Rc<Core>, open_max: usize) -> Rc<Self> {
-        Rc::new(Self { core, open: Cell::new(0), open_max, handshakes: RefCell::default() })
+        Rc::new(Self { core, open: Cell::new(0), open_max, starts: Cell::default(), handshakes: RefCell::default() })
     }
 
     /// Connections open now.
     pub fn open(&self) -> usize {
         self.open.get()
+    }
+
+    /// A stream has got a task: after so many in a millisecond the tasks that there are come first, lest those who ask for
+    /// little wait behind one who asks for very much at once.
+    pub(super) fn started(&self, now_us: u64) -> Turn {
+        let (at_ms, count) = self.starts.get();
+        let now_ms = now_us / 1_000;
+        let count = if at_ms == now_ms { count + 1 } else { 1 };
+        self.starts.set((now_ms, count));
+        if count >= bounds::HTTP2_STARTS_PER_MS { Turn::Over } else { Turn::On }
     }
 
     fn admit(self: &Rc<Self>, listener: &Listener, fd: OwnedFd, peer: SocketAddr) {

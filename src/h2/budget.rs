@@ -38,7 +38,7 @@ struct Bucket {
 
 /// Most and refill per second of each item, in the order of [`Item`].
 const TERMS: [(u32, u32); ITEMS] =
-    [(400, 50), (100, 10), (50, 5), (200, 20), (100, 10), (1_000, 500), (1_000, 200), (4_000, 1_000)];
+    [(200, 50), (100, 10), (50, 5), (200, 20), (100, 10), (1_000, 500), (1_000, 200), (4_000, 1_000)];
 const ITEMS: usize = 8;
 /// WINDOW_UPDATEs that one frame of DATA earns.
 const WINDOW_EARNINGS: u32 = 4;
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_bucket_is_spent_and_fills_again_with_time() {
         let mut budget = Budget::new(1_000);
-        for _ in 0..400 {
+        for _ in 0..200 {
             budget.spend(Item::Reset, 1_000).expect("as many at once");
         }
         let end = budget.spend(Item::Reset, 1_000).expect_err("and no more");
@@ -136,7 +136,7 @@ mod tests {
         budget.spend(Item::Reset, 1_039).expect("one in 20 ms");
         assert!(budget.spend(Item::Reset, 1_040).is_err());
         budget.spend(Item::Ping, 1_000).expect("each has its own");
-        for _ in 0..400 {
+        for _ in 0..200 {
             budget.spend(Item::Reset, 60_000).expect("full again");
         }
         assert!(budget.spend(Item::Reset, 60_000).is_err(), "and not more than full");

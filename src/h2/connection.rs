@@ -81,6 +81,8 @@ pub(super) struct Orphan {
     left: usize,
     receive_window: i64,
     unannounced: u32,
+    /// When something came on it last.
+    heard_ms: u64,
 }
 
 /// Stream slots per stream that may be open: those that the client has closed live until their exchanges have noticed.
@@ -272,11 +274,12 @@ impl Connection {
     }
 
     /// Takes DATA that nobody reads; `false` = the stream is no orphan.
-    pub(super) fn forget_data(&mut self, id: u32, bytes: u32, end_stream: bool) -> bool {
+    pub(super) fn forget_data(&mut self, id: u32, bytes: u32, end_stream: bool, now_ms: u64) -> bool {
         let Some(index) = self.orphans.iter().position(|orphan| orphan.id == id) else { return false };
         let Some(orphan) = self.orphans.get_mut(index) else { return false };
         orphan.receive_window -= i64::from(bytes);
         orphan.unannounced += bytes;
+        orphan.heard_ms = now_ms;
         let left = orphan.left.checked_sub(bytes as usize);
         if end_stream {
             self.orphans.remove(index);
@@ -293,6 +296,15 @@ impl Connection {
             }
         }
         true
+    }
+
+    /// Resets orphans that have fallen silent. Returns when to look again, where there are others.
+    pub fn expire_orphans(&mut self, now_ms: u64) -> Option<u64> {
+        let is_silent = |orphan: &Orphan| orphan.heard_ms + bounds::LINGER_SILENCE_MS <= now_ms;
+        while self.orphans.front().is_some_and(is_silent) {
+            self.drop_orphan();
+        }
+        self.orphans.front().map(|orphan| orphan.heard_ms + bounds::LINGER_SILENCE_MS)
     }
 
     /// An orphan's request has ended one way or the other; `false` = the stream is none.
@@ -390,7 +402,7 @@ impl Connection {
     }
 
     /// The holder lets go of a stream. Where it is not over, the peer is told.
-    pub fn release(&mut self, key: StreamKey) {
+    pub fn release(&mut self, key: StreamKey, now_ms: u64) {
         let Some(mut stream) = self.streams.remove(key) else { return };
         let freed = stream.forget_inbox();
         self.give_back_to_connection(freed);
@@ -402,8 +414,8 @@ impl Connection {
             let unannounced = stream.unannounced + freed;
             let receive_window = stream.receive_window;
             let left = bounds::LINGER_BYTES_MAX;
-            self.orphans.push_back(Orphan { id: stream.id, left, receive_window, unannounced });
-            self.forget_data(stream.id, 0, false);
+            self.orphans.push_back(Orphan { id: stream.id, left, receive_window, unannounced, heard_ms: now_ms });
+            self.forget_data(stream.id, 0, false, now_ms);
         } else if let Some(code) = stream.farewell(self.is_server()) {
             write_reset(&mut self.out, stream.id, code);
             self.remember_reset(stream.id);

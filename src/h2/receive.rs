@@ -148,7 +148,7 @@ impl Connection {
         }
         let Some(key) = self.streams.find(header.stream) else {
             self.give_back_to_connection(bytes);
-            if self.forget_data(header.stream, bytes, header.has(flag::END_STREAM)) {
+            if self.forget_data(header.stream, bytes, header.has(flag::END_STREAM), now_ms) {
                 return Ok(());
             }
             // What is under way for a stream that we have reset is passed over; who sends on one that was over is told.

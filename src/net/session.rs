@@ -75,6 +75,14 @@ pub enum Ended {
     Broken(End),
 }
 
+/// Whether a session may go on with the next request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    On,
+    /// The others of the core come first.
+    Over,
+}
+
 /// What the driver waits for.
 enum Woken {
     Readable,
@@ -196,13 +204,13 @@ impl Session {
     }
 
     /// Drives the session to its end. Each request that comes is handed over with its stream; whoever keeps the head
-    /// leaves another one in its place.
+    /// leaves another one in its place, and says whose turn it is.
     pub async fn drive(
         self: &Rc<Self>,
         way: Drive<'_>,
         input: &mut Input,
         head: &mut RequestHead,
-        mut opened: impl FnMut(Stream, &mut RequestHead, Opened),
+        mut opened: impl FnMut(Stream, &mut RequestHead, Opened) -> Turn,
     ) -> Ended {
         let mut clockwork = Clockwork::new(&way);
         loop {
@@ -228,7 +236,7 @@ impl Session {
         way: &Drive<'_>,
         input: &mut Input,
         head: &mut RequestHead,
-        opened: &mut impl FnMut(Stream, &mut RequestHead, Opened),
+        opened: &mut impl FnMut(Stream, &mut RequestHead, Opened) -> Turn,
     ) -> Result<(), Ended> {
         let mut burst = 0;
         loop {
@@ -238,21 +246,21 @@ impl Session {
                 input.consume(taken);
                 burst += taken;
                 if let Some(request) = request {
-                    burst += bounds::HTTP2_REQUEST_BYTES;
-                    opened(self.channel(request.key), head, request);
+                    let turn = opened(self.channel(request.key), head, request);
+                    burst += if turn == Turn::Over { bounds::HTTP2_BURST_BYTES } else { bounds::HTTP2_REQUEST_BYTES };
                 }
                 if self.machine.borrow().output().len() >= bounds::HTTP2_BATCH_BYTES {
                     self.flush()?;
                 }
+                if burst >= bounds::HTTP2_BURST_BYTES {
+                    // One peer that sends without end: the others of the core get their turn.
+                    burst = 0;
+                    self.flush()?;
+                    task::pause(1).await;
+                }
             }
             if self.is_full() {
                 return Ok(());
-            }
-            if burst >= bounds::HTTP2_BURST_BYTES {
-                // One peer that sends without end: the others of the core get their turn.
-                burst = 0;
-                self.flush()?;
-                task::pause(1).await;
             }
             match input.try_fill_eagerly(&self.transport, way.buffers) {
                 Ok(Read::Bytes(_)) => {}
@@ -441,7 +449,8 @@ impl Clockwork {
         if idle.is_some_and(|at| at <= now_ms) {
             machine.leave();
         }
-        let next = [idle, stalled, settle].into_iter().flatten().filter(|at| *at > now_ms).min();
+        let silent = machine.expire_orphans(now_ms);
+        let next = [idle, stalled, settle, silent].into_iter().flatten().filter(|at| *at > now_ms).min();
         way.timer.arm_idle(next.unwrap_or(u64::MAX - 1));
         Ok(())
     }
@@ -519,7 +528,7 @@ impl Channel {
 impl Drop for Channel {
     fn drop(&mut self) {
         let is_last = self.session.with(|machine| {
-            machine.release(self.key);
+            machine.release(self.key, clock::now_ms());
             machine.streams() == 0
         });
         if is_last {

@@ -14,7 +14,7 @@ use crate::bounds;
 use crate::h2::{Connection, End, Limits, Role};
 use crate::http::RequestHead;
 use crate::log::{CoreLog, Level};
-use crate::net::session::{Drive, Ended};
+use crate::net::session::{Drive, Ended, Turn};
 use crate::net::{Deadlines, Input, Session, Stream, task};
 use crate::stats::{CoreStats, Counter, Reason};
 
@@ -59,7 +59,7 @@ impl Keeper {
         let mut input = Input::eager();
         // A client is sent no requests.
         let mut head = RequestHead::default();
-        let ended = session.drive(way, &mut input, &mut head, |_, _, _| {}).await;
+        let ended = session.drive(way, &mut input, &mut head, |_, _, _| Turn::On).await;
         session.transport().shutdown();
         input.discard(&self.buffers);
         sessions.remove(&session);
