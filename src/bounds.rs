@@ -118,6 +118,8 @@ pub const HTTP2_HEADS_WAITING_MAX: usize = 2;
 pub const HTTP2_OUTPUT_BYTES_MAX: usize = 256 * 1024;
 /// Bytes that one peer may send without a pause for the other tasks of its core.
 pub const HTTP2_BURST_BYTES: usize = 256 * 1024;
+/// Bytes read and forgotten after a connection of HTTP/2 was ended for what its peer did: more would be a present.
+pub const HTTP2_LINGER_BYTES_MAX: usize = 128 * 1024;
 /// A request counts as so many of them.
 pub const HTTP2_REQUEST_BYTES: usize = 512;
 /// How long a client may take to learn that a connection is about to end, milliseconds: requests that it sends meanwhile

@@ -76,10 +76,10 @@ class Connection:
         return True
 
     def read_rest(self):
-        """What the server said before it closed."""
-        while self.read(True):
-            if not self.wait(0.2):
-                break
+        """What the server said before it closed; what it goes on to say is not waited for."""
+        until = time.monotonic() + SILENCE_S
+        while time.monotonic() < until and self.wait(0.2) and self.read(True):
+            pass
 
     def push(self, offset, size):
         """Sends from the body; returns how many bytes were taken, None when the connection is gone."""
@@ -173,8 +173,7 @@ def visit(connection):
 
 def hold(attack, port, tls, seconds):
     """Keeps its connections open as long as it is let; those that are ended are opened anew."""
-    first, again, refused, sent, start = [], [], 0, 0, time.monotonic()
-    open_ones = []
+    first, again, open_ones, refused, start = [], [], [], 0, time.monotonic()
     while time.monotonic() < start + seconds:
         while len(open_ones) < attack.connections:
             try:
@@ -192,6 +191,11 @@ def hold(attack, port, tls, seconds):
                 connection.wire.close()
         open_ones = kept
         time.sleep(ALIVE_S)
+    for connection in open_ones:
+        if not attack.reads:
+            # Who reads nothing does not see the end: it lies behind what was not read. The time is that of the look.
+            connection.read_rest()
+        connection.wire.close()
     sent = sum(connection.sent for connection in first + again)
     outcomes = [connection.finished() for connection in first + again]
     of_first = outcomes[:len(first)]

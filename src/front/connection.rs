@@ -256,7 +256,7 @@ impl Connection {
             return;
         }
         let Self { visit, stream, timer, input, .. } = self;
-        self::linger(&visit.front.core, &stream, &timer, input).await;
+        self::linger(&visit.front.core, &stream, &timer, input, bounds::LINGER_BYTES_MAX).await;
     }
 
     /// Ends the connection so that what was sent cannot be taken for whole: no goodbye, no FIN.
@@ -267,11 +267,11 @@ impl Connection {
     }
 }
 
-/// Reads and forgets what comes on a connection that is shut down, within bounds.
-pub async fn linger(core: &Core, stream: &Stream, timer: &Timer, mut input: Input) {
+/// Reads and forgets what comes on a connection that is shut down, at most so many bytes.
+pub async fn linger(core: &Core, stream: &Stream, timer: &Timer, mut input: Input, most_bytes: usize) {
     input.discard(&core.buffers);
     let last_ms = clock::now_ms() + bounds::LINGER_MS_MAX;
-    let mut left = bounds::LINGER_BYTES_MAX;
+    let mut left = most_bytes;
     while left > 0 && !core.draining.get() {
         let deadline_ms = last_ms.min(clock::now_ms() + bounds::LINGER_SILENCE_MS);
         let wait = Wait { timer, deadline_ms, until: Until::Drained };

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::connection::{Connection, linger};
 use super::listener::{Settings, Visit};
 use crate::base::clock;
+use crate::bounds;
 use crate::h1::{self, BodyDecoder, RequestFraming};
 use crate::h2::{self, Opened, Role};
 use crate::http::RequestHead;
@@ -71,7 +72,7 @@ pub async fn run(connection: Connection) {
     session.transport().shutdown();
     if matches!(ended, Ended::Broken(_)) {
         // The last words are lost where what the peer still sends meets a closed socket.
-        linger(&core, session.transport(), &timer, input).await;
+        linger(&core, session.transport(), &timer, input, bounds::HTTP2_LINGER_BYTES_MAX).await;
     } else {
         input.discard(&core.buffers);
     }

@@ -15,6 +15,8 @@ pub enum Item {
     Reset,
     /// A stream that the peer made us reset. MadeYouReset (CVE-2025-8671): the same, by breaking a rule of the stream.
     OwnReset,
+    /// A head larger than one may be: it is decoded all the same, and answered.
+    Head,
     /// A frame that carries nothing: DATA or HEADERS of no bytes, types that nobody knows (CVE-2019-9518).
     Empty,
     /// SETTINGS and their acknowledgements: each is answered, and may resize windows and tables (CVE-2019-9515).
@@ -36,8 +38,8 @@ struct Bucket {
 
 /// Most and refill per second of each item, in the order of [`Item`].
 const TERMS: [(u32, u32); ITEMS] =
-    [(400, 50), (100, 10), (200, 20), (100, 10), (1_000, 500), (1_000, 200), (4_000, 1_000)];
-const ITEMS: usize = 7;
+    [(400, 50), (100, 10), (50, 5), (200, 20), (100, 10), (1_000, 500), (1_000, 200), (4_000, 1_000)];
+const ITEMS: usize = 8;
 /// WINDOW_UPDATEs that one frame of DATA earns.
 const WINDOW_EARNINGS: u32 = 4;
 /// Frames of one field block. CONTINUATION flood (2024): blocks without an end. A head fits four full frames.
@@ -109,6 +111,7 @@ fn overdrawn(item: Item) -> End {
     match item {
         Item::Reset => End::calm(Reason::Http2RapidReset, "streams_reset"),
         Item::OwnReset => End::calm(Reason::Http2MadeYouReset, "streams_made_reset"),
+        Item::Head => End::calm(Reason::Http2Headers, "heads_too_large"),
         Item::Empty => End::calm(Reason::Http2Empty, "empty_frames"),
         Item::Settings => End::calm(Reason::Http2Settings, "settings"),
         Item::Ping => End::calm(Reason::Http2Ping, "pings"),

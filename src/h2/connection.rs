@@ -72,6 +72,17 @@ enum Leaving {
 const RESETS_REMEMBERED: usize = 32;
 /// Content of the PING that asks whether GOAWAY was seen.
 const LEAVING_PING: [u8; 8] = *b"leaving!";
+/// A stream whose answer is whole while its request is not, and which nobody holds any more: clients that are still
+/// sending may not look at the answer before they have sent everything, and many take a reset for a failure.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Orphan {
+    pub id: u32,
+    /// Bytes of DATA that it may still send before it is reset.
+    left: usize,
+    receive_window: i64,
+    unannounced: u32,
+}
+
 /// Stream slots per stream that may be open: those that the client has closed live until their exchanges have noticed.
 const SLOTS_FACTOR: usize = 2;
 
@@ -108,6 +119,8 @@ pub struct Connection {
     /// The last stream that the peer processes, since its GOAWAY.
     pub(super) peer_last: Option<u32>,
     resets: VecDeque<u32>,
+    /// Oldest first; at most as many as streams may be open.
+    pub(super) orphans: VecDeque<Orphan>,
     /// Those who wait for room, first come first served.
     pub(super) waiting: VecDeque<StreamKey>,
     /// Streams that were refused because too many were open; whoever counts takes them.
@@ -152,6 +165,7 @@ impl Connection {
             leaving: Leaving::No,
             peer_last: None,
             resets: VecDeque::new(),
+            orphans: VecDeque::new(),
             waiting: VecDeque::new(),
             refused: 0,
             end: None,
@@ -240,10 +254,51 @@ impl Connection {
             .then(|| self.streams.insert(Stream::new(0, Inbound::Head, self.peer.window, self.stream_window)))
     }
 
-    /// Whether a client may open one more stream.
-    pub(super) fn takes_stream(&self) -> bool {
+    /// Whether a client may open one more stream. Requests that nobody reads any more give way to it.
+    pub(super) fn takes_stream(&mut self) -> bool {
         let most = self.limits.streams as usize;
+        if self.streams.len() + self.orphans.len() >= most {
+            self.drop_orphan();
+        }
         self.streams.len() < most || (self.streams.len() < SLOTS_FACTOR * most && self.streams.open() < most)
+    }
+
+    /// Resets the stream that has been sending to nobody for the longest time.
+    fn drop_orphan(&mut self) {
+        if let Some(orphan) = self.orphans.pop_front() {
+            write_reset(&mut self.out, orphan.id, ErrorCode::NoError);
+            self.remember_reset(orphan.id);
+        }
+    }
+
+    /// Takes DATA that nobody reads; `false` = the stream is no orphan.
+    pub(super) fn forget_data(&mut self, id: u32, bytes: u32, end_stream: bool) -> bool {
+        let Some(index) = self.orphans.iter().position(|orphan| orphan.id == id) else { return false };
+        let Some(orphan) = self.orphans.get_mut(index) else { return false };
+        orphan.receive_window -= i64::from(bytes);
+        orphan.unannounced += bytes;
+        let left = orphan.left.checked_sub(bytes as usize);
+        if end_stream {
+            self.orphans.remove(index);
+        } else if left.is_none() || orphan.receive_window < 0 {
+            self.orphans.remove(index);
+            write_reset(&mut self.out, id, ErrorCode::NoError);
+            self.remember_reset(id);
+        } else {
+            orphan.left = left.unwrap_or_default();
+            if orphan.unannounced >= self.stream_window / 2 {
+                let bytes = std::mem::take(&mut orphan.unannounced);
+                orphan.receive_window += i64::from(bytes);
+                write_window_update(&mut self.out, id, bytes);
+            }
+        }
+        true
+    }
+
+    /// An orphan's request has ended one way or the other; `false` = the stream is none.
+    pub(super) fn bury_orphan(&mut self, id: u32) -> bool {
+        let index = self.orphans.iter().position(|orphan| orphan.id == id);
+        index.and_then(|index| self.orphans.remove(index)).is_some()
     }
 
     /// Whether a stream of this number is one that the peer was told not to open.
@@ -342,7 +397,14 @@ impl Connection {
         if self.end.is_some() {
             return;
         }
-        if let Some(code) = stream.farewell(self.is_server()) {
+        if stream.is_orphaned(self.is_server()) {
+            // What was read of it, or was there to be, makes room for what is still to come.
+            let unannounced = stream.unannounced + freed;
+            let receive_window = stream.receive_window;
+            let left = bounds::LINGER_BYTES_MAX;
+            self.orphans.push_back(Orphan { id: stream.id, left, receive_window, unannounced });
+            self.forget_data(stream.id, 0, false);
+        } else if let Some(code) = stream.farewell(self.is_server()) {
             write_reset(&mut self.out, stream.id, code);
             self.remember_reset(stream.id);
         } else if stream.lacks_end_alone() {
@@ -363,7 +425,7 @@ impl Connection {
         if self.is_server() { self.budget.spend(Item::OwnReset, now_ms) } else { Ok(()) }
     }
 
-    fn remember_reset(&mut self, id: u32) {
+    pub(super) fn remember_reset(&mut self, id: u32) {
         if self.resets.len() == RESETS_REMEMBERED {
             self.resets.pop_front();
         }

@@ -4,7 +4,7 @@
 
 use super::budget::{End, Item};
 use super::connection::Connection;
-use super::frame::ErrorCode;
+use super::frame::{ErrorCode, write_reset};
 use super::hpack::DecodeError;
 use super::message::{
     RequestBuilder, RequestError, ResponseBuilder, ResponseEnd, TextBody, TrailerBuilder, declare_chunked,
@@ -50,7 +50,7 @@ impl Connection {
             return self.request(id, end_stream, block, head, now_ms);
         }
         self.pass_over(block)?;
-        match self.is_server() && !self.was_reset(id) {
+        match self.is_server() && !self.bury_orphan(id) && !self.was_reset(id) {
             true => Err(End::broken(ErrorCode::StreamClosed, "headers_closed")),
             false => Ok(None),
         }
@@ -79,7 +79,10 @@ impl Connection {
         if !self.takes_stream() {
             self.pass_over(block)?;
             self.refused += 1;
-            self.reset(id, ErrorCode::RefusedStream, now_ms)?;
+            write_reset(&mut self.out, id, ErrorCode::RefusedStream);
+            self.remember_reset(id);
+            // Whoever obeys the bound comes here after resets of its own only: those still have exchanges.
+            self.budget.spend(Item::Reset, now_ms)?;
             return Ok(None);
         }
         let mut nonce = [0; 16];
@@ -90,7 +93,10 @@ impl Connection {
         self.decoder.decode(block, |line| builder.line(line)).map_err(undecodable)?;
         let (shape, too_large) = match builder.finish() {
             Ok(shape) => (Some(shape), false),
-            Err(RequestError::TooLarge) => (None, true),
+            Err(RequestError::TooLarge) => {
+                self.budget.spend(Item::Head, now_ms)?;
+                (None, true)
+            }
             Err(RequestError::Malformed(_)) => {
                 self.reset(id, ErrorCode::ProtocolError, now_ms)?;
                 return Ok(None);

@@ -148,6 +148,9 @@ impl Connection {
         }
         let Some(key) = self.streams.find(header.stream) else {
             self.give_back_to_connection(bytes);
+            if self.forget_data(header.stream, bytes, header.has(flag::END_STREAM)) {
+                return Ok(());
+            }
             // What is under way for a stream that we have reset is passed over; who sends on one that was over is told.
             return match self.was_reset(header.stream) {
                 true => Ok(()),
@@ -245,6 +248,7 @@ impl Connection {
         if header.stream == 0 || self.is_idle(header.stream) {
             return Err(End::broken(ErrorCode::ProtocolError, "reset_idle"));
         }
+        self.bury_orphan(header.stream);
         let refused = number(payload) == ErrorCode::RefusedStream as u32;
         if let Some(stream) = self.streams.find(header.stream).and_then(|key| self.streams.get(key)) {
             let untouched = matches!(stream.inbound, Inbound::Head) && !stream.has_text();

@@ -110,6 +110,11 @@ impl Stream {
         matches!((&self.inbound, &self.outbound), (Inbound::Raw(Some(0)), Outbound::Ended)) && !self.abandoned
     }
 
+    /// Whether the answer is whole while the request is still coming, and nobody wants the rest.
+    pub fn is_orphaned(&self, is_server: bool) -> bool {
+        is_server && !self.abandoned && matches!(self.outbound, Outbound::Ended) && !self.is_received()
+    }
+
     /// Whether nothing more will go.
     pub fn is_sent(&self) -> bool {
         matches!(self.outbound, Outbound::Ended | Outbound::Cut)
@@ -201,11 +206,6 @@ impl Stream {
         if self.id == 0 || !self.is_open() || matches!(self.outbound, Outbound::Cut) || self.lacks_end_alone() {
             return None;
         }
-        Some(match (&self.outbound, is_server) {
-            // The answer is whole: the rest of the request is not wanted (RFC 9113 §8.1).
-            (Outbound::Ended, true) if !self.abandoned => ErrorCode::NoError,
-            (_, true) => ErrorCode::InternalError,
-            (_, false) => ErrorCode::Cancel,
-        })
+        Some(if is_server { ErrorCode::InternalError } else { ErrorCode::Cancel })
     }
 }

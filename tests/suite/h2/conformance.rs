@@ -14,8 +14,6 @@ mod hpack;
 mod preface;
 mod windows;
 
-use std::time::Duration;
-
 use super::*;
 
 /// What a row sends, on a connection whose SETTINGS are exchanged.

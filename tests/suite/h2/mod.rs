@@ -7,10 +7,22 @@
 
 pub mod frames;
 
+mod abuse;
+mod bodies;
+mod caching;
 mod conformance;
+mod endings;
+mod messages;
+mod multiplexing;
 mod self_test;
+mod smuggling;
+mod websocket;
+
+use std::time::Duration;
 
 use tempfile::TempDir;
+
+use super::harness::origin::Reply;
 
 use super::harness::*;
 use frames::*;

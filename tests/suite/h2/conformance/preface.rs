@@ -20,7 +20,7 @@ fn section_3_4_a_bad_preface_ends_the_connection() {
         ("as HTTP/1.1 with fields", b"PRI * HTTP/1.1\r\nHost: t\r\n\r\nSM\r\n\r\n".to_vec()),
         ("bytes in front", [b"x", PREFACE, &together(&[Frame::settings(&[]), request.clone()])].concat()),
         ("frames without a preface", together(&[Frame::settings(&[]), request.clone()])),
-        ("no SETTINGS but HEADERS", behind(&[request.clone()])),
+        ("no SETTINGS but HEADERS", behind(std::slice::from_ref(&request))),
         ("no SETTINGS but PING", behind(&[Frame::ping(1), Frame::settings(&[]), request.clone()])),
         ("no SETTINGS but ACK", behind(&[Frame::settings_ack(), Frame::settings(&[]), request.clone()])),
         ("no SETTINGS but WINDOW_UPDATE", behind(&[Frame::window_update(0, 9), Frame::settings(&[])])),

@@ -17,7 +17,7 @@ pub enum Ending {
 }
 
 /// A request or a response.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     pub stream: u32,
     /// Heads of 1xx answers.
@@ -29,6 +29,23 @@ pub struct Message {
     pub pieces: Vec<usize>,
     pub trailers: Option<Fields>,
     pub ending: Ending,
+}
+
+/// Of a long body its beginning only.
+impl std::fmt::Debug for Message {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let body = String::from_utf8_lossy(&self.body[..self.body.len().min(60)]).into_owned();
+        let pieces = &self.pieces[..self.pieces.len().min(20)];
+        f.debug_struct("Message")
+            .field("stream", &self.stream)
+            .field("interim", &self.interim)
+            .field("fields", &self.fields)
+            .field("body", &(self.body.len(), body))
+            .field("pieces", &pieces)
+            .field("trailers", &self.trailers)
+            .field("ending", &self.ending)
+            .finish()
+    }
 }
 
 impl Message {
