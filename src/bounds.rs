@@ -94,6 +94,9 @@ pub const POOL_IDLE_MAX: usize = 65_536;
 pub const CONTINUE_MS_MAX: u64 = 1_000;
 /// Longest silence of a tunnel (both directions), milliseconds.
 pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
+/// Bytes of a request body in the course of being sent that are kept, in case that an upstream of HTTP/2 did not process
+/// them.
+pub const KEPT_UPLOAD_BYTES_MAX: usize = 64 * 1024;
 /// Endpoints tried for one request.
 pub const ATTEMPTS_MAX: usize = 3;
 /// Interim (1xx) responses taken from an upstream before the final one.

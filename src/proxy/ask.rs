@@ -122,7 +122,9 @@ impl<'a> Ask<'a> {
         endpoint: Option<SocketAddr>,
     ) -> Result<(), Failure> {
         let (progress, ending) = error.ending();
-        let elsewhere = *reused || self.target.len() > 1;
+        // Where only the stream was reset, its connection was as good as another one to the same address.
+        let warm = *reused && !matches!(error, UpstreamError::StreamReset(_));
+        let elsewhere = warm || self.target.len() > 1;
         if attempts >= bounds::ATTEMPTS_MAX || !may_send_again(method, progress, ending, elsewhere) {
             self.note(error, endpoint);
             return Err(Failure::from(error));

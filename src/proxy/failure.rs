@@ -149,12 +149,13 @@ impl From<&UpstreamError> for Failure {
             UpstreamError::Tls(_) => Reason::UpstreamTls,
             UpstreamError::Closed(Progress::ResponseBegun) => Reason::UpstreamBadResponse,
             UpstreamError::Closed(Progress::NotProcessed) => {
-                return Self { reason: Reason::UpstreamClosedEarly, detail: Some("stream_refused") };
+                return Self { reason: Reason::UpstreamClosedEarly, detail: Some("not_processed") };
             }
             UpstreamError::Closed(_) => Reason::UpstreamClosedEarly,
             UpstreamError::SendExpired => Reason::UpstreamWriteTimeout,
             UpstreamError::ReadExpired => Reason::UpstreamReadTimeout,
             UpstreamError::Malformed(reject) => return bad_response(reject.name()),
+            UpstreamError::StreamReset(_) => Reason::UpstreamReset,
             UpstreamError::StreamMalformed => return bad_response("h2_stream"),
             UpstreamError::NotHttp2 => return bad_response("not_h2"),
             UpstreamError::NoTunnel => return bad_response("no_extended_connect"),

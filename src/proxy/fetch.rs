@@ -8,13 +8,15 @@ use super::core::{Core, CoreService};
 use super::exchange::{Client, Exchange};
 use super::failure::Failure;
 use super::route::Route;
-use super::upload::{Downstream, Upload, Way, drive};
+use super::upload::{Downstream, Home, Upload, Way, drive};
 use crate::base::clock;
+use crate::bounds;
 use crate::h1::{self, BodyLength, ResponseFraming};
 use crate::http::{Method, ResponseHead};
 use crate::net::Until;
-use crate::stats::Reason;
+use crate::stats::{Counter, Reason};
 use crate::upstream::client::{Connection, UpstreamError};
+use crate::upstream::retry::Progress;
 
 /// A response head and everything its body needs.
 pub struct Answered<'a> {
@@ -105,27 +107,53 @@ async fn send_beside<'a>(
 ) -> Result<(Connection, ResponseHead, Upload<'a>), Failure> {
     let downstream = Downstream::of(client);
     let behalf = Behalf { timer: client.timer, until: Until::Gone(client.stream), interim: Some(downstream) };
-    let mut endpoint = None;
-    let outcome = ask.begin(&question(client, exchange, &[]), behalf, &mut endpoint).await;
-    exchange.endpoint = endpoint;
-    let mut connection = outcome?;
-    let Some(body) = client.body.take() else { return Err(Reason::Internal.into()) };
-    let way = Way {
-        core: ask.core,
-        route: ask.route,
-        upstream: Rc::clone(&connection.stream),
-        send_ms: ask.upstream.send_ms,
-        expect: ask.service.shared.expect,
-    };
-    let mut upload = Upload::begin(body, downstream, way);
+    let home = Home::default();
+    home.set(client.body.take());
+    let mut attempts = 0;
+    loop {
+        let mut endpoint = None;
+        let outcome = ask.begin(&question(client, exchange, &[]), behalf, &mut endpoint).await;
+        exchange.endpoint = endpoint;
+        let mut connection = outcome?;
+        let Some(body) = home.take() else { return Err(Reason::Internal.into()) };
+        let way = Way {
+            core: ask.core,
+            route: ask.route,
+            upstream: Rc::clone(&connection.stream),
+            send_ms: ask.upstream.send_ms,
+            expect: ask.service.shared.expect,
+        };
+        let mut upload = Upload::begin(body, &home, downstream, way);
+        let error = match answer_beside(ask, &mut connection, &mut upload, behalf).await? {
+            Ok(head) => return Ok((connection, head, upload)),
+            Err(error) => error,
+        };
+        // Else the body is (partly) gone: whatever the rule says, there is nothing to send again.
+        drop(upload);
+        let body = home.take();
+        attempts += 1;
+        let is_untouched = matches!(error, UpstreamError::Closed(Progress::NotProcessed));
+        if !is_untouched || body.is_none() || attempts >= bounds::ATTEMPTS_MAX {
+            return Err(Failure::from(&error));
+        }
+        home.set(body);
+        ask.core.stats.inc(Counter::UpstreamRetries);
+    }
+}
+
+/// The final response head, while the body goes up.
+async fn answer_beside(
+    ask: &Ask<'_>,
+    connection: &mut Connection,
+    upload: &mut Upload<'_>,
+    behalf: Behalf<'_>,
+) -> Result<Result<ResponseHead, UpstreamError>, Failure> {
     loop {
         let was_going = upload.is_going();
-        match drive(&mut upload, ask.final_head(&mut connection, behalf)).await? {
+        match drive(upload, ask.final_head(connection, behalf)).await? {
             // The upstream has a right to be silent as long as it is still being asked.
-            Err(UpstreamError::ReadExpired) if was_going && !downstream.timer.is_over() => {}
-            // The body is (partly) gone: whatever the rule says, there is nothing to send again.
-            Err(error) => return Err(Failure::from(&error)),
-            Ok(head) => return Ok((connection, head, upload)),
+            Err(UpstreamError::ReadExpired) if was_going && !behalf.timer.is_over() => {}
+            outcome => return Ok(outcome),
         }
     }
 }

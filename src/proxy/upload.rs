@@ -2,6 +2,7 @@
 //!
 //! Also the client as both directions see it while its body is lent out, and `Expect: 100-continue` (RFC 9110 §10.1.1).
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -11,7 +12,8 @@ use super::exchange::{Client, Progress, RequestBody};
 use super::failure::Failure;
 use super::route::Route;
 use super::service::ExpectPolicy;
-use super::transfer::{Sink, Source, TransferError, transfer};
+use super::transfer::{Piece, Sink, Source, TransferError, breathe};
+use crate::base::buf::BufferPool;
 use crate::base::clock;
 use crate::bounds;
 use crate::h1::{BodyEncoder, BodyLength};
@@ -55,10 +57,37 @@ pub struct Downstream<'a> {
     pub awaits_continue: bool,
 }
 
+/// Where a body comes home to when its upload ends or is given up, as long as all of it can be sent again: the upstream
+/// may say that it has processed nothing.
+pub type Home<'a> = Rc<Cell<Option<RequestBody<'a>>>>;
+
+/// A body as long as it is lent to an upload.
+struct Lent<'a> {
+    body: Option<RequestBody<'a>>,
+    /// A copy of what has left the input, as long as it is short.
+    kept: Option<Vec<u8>>,
+    /// Bytes at the front of the input that are in `kept` already.
+    taken: usize,
+    home: Home<'a>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let (Some(mut body), Some(kept)) = (self.body.take(), self.kept.take()) {
+            body.input.consume(self.taken);
+            body.read.extend_from_slice(&kept);
+            self.home.set(Some(body));
+        }
+    }
+}
+
 impl<'a> Upload<'a> {
     /// Begins to send the body; it goes on whenever [`drive`] is polled.
-    pub fn begin(body: RequestBody<'a>, client: Downstream<'a>, way: Way<'a>) -> Self {
-        Self::Going(Box::pin(upload(body, client, way)))
+    pub fn begin(body: RequestBody<'a>, home: &Home<'a>, client: Downstream<'a>, way: Way<'a>) -> Self {
+        // Only HTTP/2 can say that nothing was processed.
+        let kept = way.upstream.is_multiplexed().then(Vec::new);
+        let lent = Lent { body: Some(body), kept, taken: 0, home: Rc::clone(home) };
+        Self::Going(Box::pin(upload(lent, client, way)))
     }
 
     /// Whether bytes are still on their way.
@@ -67,11 +96,11 @@ impl<'a> Upload<'a> {
     }
 }
 
-async fn upload(body: RequestBody<'_>, client: Downstream<'_>, way: Way<'_>) -> Result<(), TransferError> {
+async fn upload(mut lent: Lent<'_>, client: Downstream<'_>, way: Way<'_>) -> Result<(), TransferError> {
     let Way { core, route, upstream, send_ms, expect } = way;
-    let RequestBody { input, mut decoder, read } = body;
+    let Lent { body: Some(RequestBody { input, decoder, read }), kept, taken, .. } = &mut lent else { return Ok(()) };
     let timer = core.deadlines.timer();
-    if client.awaits_continue && input.is_empty() {
+    if client.awaits_continue && input.is_empty() && read.is_empty() {
         match expect {
             ExpectPolicy::Answer => client.invite()?,
             ExpectPolicy::Forward => client.wait_for_continue(&timer).await,
@@ -80,7 +109,7 @@ async fn upload(body: RequestBody<'_>, client: Downstream<'_>, way: Way<'_>) -> 
     let mut source = Source {
         stream: client.stream,
         input,
-        decoder: &mut decoder,
+        decoder,
         timer: &timer,
         timeout_ms: client.body_ms,
         until: Until::Deadline,
@@ -99,15 +128,49 @@ async fn upload(body: RequestBody<'_>, client: Downstream<'_>, way: Way<'_>) -> 
         last: false,
         traffic: None,
     };
-    let outcome = match sink.put(&read, None, &core.buffers).await {
-        Ok(()) => transfer(&mut source, &mut sink, &core.buffers).await,
+    let outcome = match sink.put(read, None, &core.buffers).await {
+        Ok(()) => send_on(&mut source, &mut sink, &core.buffers, kept, taken).await,
         Err(error) => Err(TransferError::Sink(error)),
     };
     client.progress.body_bytes.set(sink.sent);
-    client.progress.body_read.set(decoder.is_done());
+    client.progress.body_read.set(source.decoder.is_done());
     core.stats.add(Counter::UpstreamBytesSent, sink.sent);
     core.buffers.give(pending);
     outcome
+}
+
+/// As `transfer`, and keeps a copy of what it has sent as long as that is wanted.
+async fn send_on(
+    source: &mut Source<'_>,
+    sink: &mut Sink<'_>,
+    buffers: &BufferPool,
+    kept: &mut Option<Vec<u8>>,
+    taken: &mut usize,
+) -> Result<(), TransferError> {
+    let mut burst = 0;
+    loop {
+        let piece = source.next(Some(&mut *sink), buffers).await?;
+        keep(kept, source.payload(&piece), &piece);
+        *taken = piece.bytes();
+        sink.put(source.payload(&piece), piece.end.as_ref(), buffers).await.map_err(TransferError::Sink)?;
+        source.consume(&piece);
+        *taken = 0;
+        if piece.end.is_some() {
+            return Ok(());
+        }
+        breathe(piece.bytes(), &mut burst).await;
+    }
+}
+
+/// Puts a piece to the copy, or gives the copy up: it would be too long, or trailers would be missing from it.
+fn keep(kept: &mut Option<Vec<u8>>, payload: &[u8], piece: &Piece) {
+    let has_trailers = piece.end.as_ref().is_some_and(|trailers| !trailers.is_empty());
+    match kept {
+        Some(copy) if copy.len() + payload.len() <= bounds::KEPT_UPLOAD_BYTES_MAX && !has_trailers => {
+            copy.extend_from_slice(payload);
+        }
+        _ => *kept = None,
+    }
 }
 
 impl<'a> Downstream<'a> {

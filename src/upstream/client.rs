@@ -61,6 +61,8 @@ pub enum UpstreamError {
     ReadExpired,
     /// What it sent is not a response.
     Malformed(Reject),
+    /// It reset the stream, and the connection lives on.
+    StreamReset(Progress),
     /// What it sent on a stream breaks the rules of HTTP/2 (RFC 9113 §8.1.1).
     StreamMalformed,
     /// It was to speak HTTP/2 and does not.
@@ -75,7 +77,7 @@ impl UpstreamError {
     /// What the retry rule asks for.
     pub fn ending(&self) -> (Progress, Ending) {
         match self {
-            Self::Closed(progress) => (*progress, Ending::Closed),
+            Self::Closed(progress) | Self::StreamReset(progress) => (*progress, Ending::Closed),
             _ => (Progress::Sent, Ending::Other),
         }
     }
@@ -110,11 +112,12 @@ impl Connection {
     /// What it means that the stream broke after so much progress.
     fn broken(&self, error: &io::Error, progress: Progress) -> UpstreamError {
         let Some(session) = self.stream.session() else { return UpstreamError::Closed(progress) };
-        let was_ended = session.end().is_some_and(|end| end.code != ErrorCode::NoError);
-        match error.kind() {
-            io::ErrorKind::ConnectionAborted if !self.heard => UpstreamError::Closed(Progress::NotProcessed),
-            io::ErrorKind::InvalidData => UpstreamError::StreamMalformed,
-            _ if was_ended && !session.is_told() => UpstreamError::NotHttp2,
+        match (error.kind(), session.end().map(|end| end.code)) {
+            (io::ErrorKind::ConnectionAborted, _) if !self.heard => UpstreamError::Closed(Progress::NotProcessed),
+            (io::ErrorKind::InvalidData, _) => UpstreamError::StreamMalformed,
+            (_, None) => UpstreamError::StreamReset(progress),
+            (_, Some(ErrorCode::SettingsTimeout)) => UpstreamError::ConnectExpired,
+            (_, Some(code)) if code != ErrorCode::NoError && !session.is_told() => UpstreamError::NotHttp2,
             _ => UpstreamError::Closed(progress),
         }
     }

@@ -88,6 +88,12 @@ fn a_cut_answer_is_not_stored() {
     assert_eq!(caller.told().whole(), (200, "whole".to_owned()));
 }
 
+/// Answers `x`, which may be stored: else who waits for it asks for himself.
+fn answer_for_all(peer: &mut H2, stream: u32) {
+    peer.headers(stream, &[(":status", "200"), ("cache-control", "max-age=60"), ("content-length", "1")], false);
+    peer.data(stream, "x", true);
+}
+
 /// A flight whose stream was not processed is sent again, and nobody who waits for it notices.
 #[test]
 fn a_flight_survives_goaway() {
@@ -100,7 +106,7 @@ fn a_flight_survives_goaway() {
     gateway.expect_metric("ringway_exchanges_active", &[], 2.0);
     peer.send(Frame::goaway(0, NO_ERROR));
     let (mut fresh, again) = origin.accept_request();
-    fresh.answer(again.stream, 200, "x");
+    answer_for_all(&mut fresh, again.stream);
     for mut caller in callers {
         assert_eq!(caller.told().whole(), (200, "x".to_owned()));
     }
@@ -165,7 +171,7 @@ fn a_flight_goes_on_without_its_first_client() {
         gateway.expect_metric("ringway_exchanges_active", &[], 2.0);
         let left = leader.leave();
         fallen(&gateway, "ringway_exchanges_active", 1.0);
-        peer.answer(request.stream, 200, "x");
+        answer_for_all(&mut peer, request.stream);
         assert_eq!(callers[0].told().whole(), (200, "x".to_owned()));
         assert!(!peer.has_come(|f| f.kind == RST_STREAM));
         drop(left);

@@ -103,7 +103,9 @@ impl Caller {
                 let stream = *next;
                 *next += 2;
                 let length = body.len().to_string();
-                let mut all = fields.to_vec();
+                // RFC 9113 §8.2.1: names are in lower case.
+                let names: Vec<String> = fields.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+                let mut all: Vec<(&str, &str)> = names.iter().zip(fields).map(|(name, (_, v))| (&**name, *v)).collect();
                 if !bare {
                     all.push(("content-length", &length));
                 }
