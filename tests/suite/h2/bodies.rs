@@ -327,7 +327,7 @@ fn a_client_that_does_not_read_stops_every_origin() {
     let gateway = Config::to(&origin).start();
     let mut client = H2::connect_with(&gateway, &[(INITIAL_WINDOW_SIZE, WINDOW_MAX)]);
     client.send(Frame::window_update(0, WINDOW_MAX - WINDOW));
-    let mut peers: Vec<Connection> = (0..6)
+    let mut peers: Vec<Connection> = (0..3)
         .map(|number| {
             client.get(1 + 2 * number, "/");
             let mut peer = origin.accept_request().0;
