@@ -35,7 +35,7 @@ fn flood(reads: bool, reasons: &[&str], step: Step<'_>) {
     let grown = resident_kib(&gateway).saturating_sub(before);
     assert!(grown < MEMORY_KIB_MAX, "the gateway grew by {grown} KiB");
     assert_eq!(neighbour.fetch(3, "/after").text(), "GET /after");
-    gateway.expect_metric("ringway_http2_streams_open", &[], 0.0);
+    settles(&gateway, "ringway_http2_streams_open");
 }
 
 /// The number of the stream of a step.
@@ -235,7 +235,7 @@ fn a_stall_without_windows_is_cut() {
     for peer in &mut peers {
         peer.wait_gone();
     }
-    gateway.expect_metric("ringway_http2_streams_open", &[], 0.0);
+    settles(&gateway, "ringway_http2_streams_open");
 }
 
 /// A client that opens its windows byte by byte to keep a stream alive for ever holds a bounded part of one answer.
@@ -291,7 +291,7 @@ fn streams_that_are_left_alone_are_given_up() {
         let answer = client.message(stream(number));
         assert!(matches!(answer.ending, Ending::Reset(_)) || answer.status() == 408, "{answer:?}");
     }
-    gateway.expect_metric("ringway_http2_streams_open", &[], 0.0);
+    settles(&gateway, "ringway_http2_streams_open");
 }
 
 /// What browsers, SDKs and gRPC do in a burst is below every budget.

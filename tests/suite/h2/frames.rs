@@ -320,7 +320,7 @@ impl H2 {
 
     /// Whether a frame that fits has come already; reads without waiting.
     pub fn has_come(&mut self, fits: impl Fn(&Frame) -> bool) -> bool {
-        while self.wire.pending().len() >= 9 {
+        while self.wire.arrived().len() >= 9 {
             if self.keep_next().is_err() {
                 break;
             }

@@ -45,6 +45,12 @@ fn secure(origin: &impl config::Endpoint, lines: &str) -> (Gateway, Authority) {
     (Config::to(origin).listener(lines).listener(&table).start_in(dir), authority)
 }
 
+/// Waits until a gauge is back at 0.
+#[track_caller]
+fn settles(gateway: &Gateway, gauge: &str) {
+    eventually(gauge, || gateway.metric(gauge, &[]) == 0.0);
+}
+
 /// A request in clear with prior knowledge is answered.
 #[test]
 fn a_request_in_clear_is_answered() {

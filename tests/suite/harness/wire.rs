@@ -97,6 +97,14 @@ impl Connection {
         &self.buffer
     }
 
+    /// Bytes that are there to be taken at this moment: the cheap kind of [`Connection::pending`].
+    pub fn arrived(&mut self) -> &[u8] {
+        self.tcp().set_nonblocking(true).expect("O_NONBLOCK");
+        while self.fill().is_ok() {}
+        self.tcp().set_nonblocking(false).expect("O_NONBLOCK");
+        &self.buffer
+    }
+
     /// Asserts that nothing comes for so long: how a test lets time pass.
     #[track_caller]
     pub fn silent_for(&mut self, ms: u64) {

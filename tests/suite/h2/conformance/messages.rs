@@ -65,7 +65,8 @@ pub const MALFORMED: &[Row] = &[
     ("§8.1.1 content-length and too little", |c| post_of(c, &[("content-length", "4")], &["abc"]), Malformed),
     ("§8.1.1 content-length and too little in pieces", |c| post_of(c, &[("content-length", "4")], &["a", "b", ""]), Malformed),
     ("§8.1.1 content-length and too much", |c| post_of(c, &[("content-length", "2")], &["abc"]), Malformed),
-    ("§8.1.1 content-length of 0 and content", |c| post_of(c, &[("content-length", "0")], &["a"]), Malformed),
+    // The request is whole with its head: the origin may have got it before the content shows that it is malformed.
+    ("§8.1.1 content-length of 0 and content", |c| post_of(c, &[("content-length", "0")], &["a"]), Stream(&[PROTOCOL_ERROR])),
     ("§8.1.1 content-length, too little, and trailers", |c| c.send_all(&[Frame::headers(1, fields::request("POST", "/row", &[("content-length", "4")]), false), Frame::data(1, "abc", false), Frame::headers(1, fields::block(&[("x-sum", "1")]), true)]), Malformed),
     ("§8.2.1 a name in upper case", |c| get_with(c, &[("X-Row", "1")]), Malformed),
     ("§8.2.1 a name with one letter in upper case", |c| get_with(c, &[("x-roW", "1")]), Malformed),

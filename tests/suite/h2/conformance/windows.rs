@@ -173,6 +173,7 @@ fn section_6_9_1_windows_do_not_leak() {
         for number in 0..60 {
             play(&mut client, 1 + 2 * number);
         }
+        client.updates = true;
         client.request(1_001, "POST", "/last", &[], false);
         client.body(1_001, &vec![b'x'; 1_500_000], true);
         assert_eq!(client.message(1_001).whole().0, 200, "{name}");
