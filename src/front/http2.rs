@@ -90,6 +90,7 @@ impl Shared {
         let started_us = clock::now_us();
         let framing = match opened.too_large {
             true => Err(Reason::HeadTooLarge.into()),
+            false if self.is_target_too_long(head) => Err(Reason::TargetTooLong.into()),
             false => h1::request_framing(head).map_err(Failure::from),
         };
         if let Ok(framing) = framing
@@ -114,6 +115,13 @@ impl Shared {
         let head = std::mem::replace(head, core.take_request_head());
         self.spawn(exchange(Asked { active: Active::begin(self), stream, head, framing, started_us }));
         self.visit.front.started(started_us)
+    }
+
+    /// As of HTTP/1.1, whose request line says the same.
+    fn is_target_too_long(&self, head: &RequestHead) -> bool {
+        const REST: usize = b"  HTTP/1.1\r\n".len();
+        let most = self.core().service().shared.limits.request_line_bytes;
+        head.method_text().len() + head.target().len() + REST > most
     }
 
     fn client<'a>(

@@ -123,8 +123,10 @@ pub struct Connection {
     resets: VecDeque<u32>,
     /// Oldest first; at most as many as streams may be open.
     pub(super) orphans: VecDeque<Orphan>,
-    /// Those who wait for room, first come first served.
-    pub(super) waiting: VecDeque<StreamKey>,
+    /// Those who wait for room, in the order of their tickets: who finds none keeps its own, and comes before those who
+    /// were served meanwhile.
+    waiting: VecDeque<(u64, StreamKey)>,
+    next_ticket: u64,
     /// Streams that were refused because too many were open; whoever counts takes them.
     pub(super) refused: u32,
     pub(super) end: Option<End>,
@@ -169,6 +171,7 @@ impl Connection {
             resets: VecDeque::new(),
             orphans: VecDeque::new(),
             waiting: VecDeque::new(),
+            next_ticket: 0,
             refused: 0,
             end: None,
         }
@@ -350,7 +353,10 @@ impl Connection {
     pub fn await_room(&mut self, key: StreamKey, waker: &Waker) {
         let Some(stream) = self.streams.get(key) else { return };
         if stream.writer.is_none() {
-            self.waiting.push_back(key);
+            let ticket = *stream.ticket.get_or_insert(self.next_ticket);
+            self.next_ticket += 1;
+            let place = self.waiting.partition_point(|(other, _)| *other <= ticket);
+            self.waiting.insert(place, (ticket, key));
         }
         keep(&mut stream.writer, waker);
     }
@@ -450,7 +456,7 @@ impl Connection {
 
     /// Tells all who wait for room.
     pub(super) fn wake_waiting(&mut self) {
-        while let Some(key) = self.waiting.pop_front() {
+        while let Some((_, key)) = self.waiting.pop_front() {
             if let Some(stream) = self.streams.get(key) {
                 stream.wake_writer();
             }

@@ -144,6 +144,9 @@ impl Connection {
         let Ok(unframed) = body.next(text, room) else { return Err(self.unreadable()) };
         let (id, bytes) = (stream.id, unframed.data.len() as i64);
         stream.send_window -= bytes;
+        if bytes > 0 {
+            stream.ticket = None;
+        }
         self.send_window -= bytes;
         let trailers = if unframed.end { body.take_trailers() } else { Vec::new() };
         let ends = unframed.end && trailers.is_empty();

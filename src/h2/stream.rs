@@ -69,6 +69,8 @@ pub struct Stream {
     pub accept: Option<WebSocketAccept>,
     /// Whoever holds the stream wants it cut, not ended.
     pub abandoned: bool,
+    /// Since when it waits for room to send, by number; none once it has sent some.
+    pub ticket: Option<u64>,
     pub reader: Option<Waker>,
     pub writer: Option<Waker>,
 }
@@ -90,6 +92,7 @@ impl Stream {
             websocket: false,
             accept: None,
             abandoned: false,
+            ticket: None,
             reader: None,
             writer: None,
         }

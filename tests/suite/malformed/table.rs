@@ -67,7 +67,6 @@ pub const VERSIONS: &[Row] = &[
     ("0.9", b"GET /a HTTP/0.9\r\nHost: t\r\n\r\n", "400|505", &[]),
     ("2.0", b"GET /a HTTP/2.0\r\nHost: t\r\n\r\n", "505", &[]),
     ("3.0", b"GET /a HTTP/3.0\r\nHost: t\r\n\r\n", "505", &[]),
-    ("preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400|505", &[]),
     ("1.10", b"GET /a HTTP/1.10\r\nHost: t\r\n\r\n", "400", &[]),
     ("01.1", b"GET /a HTTP/01.1\r\nHost: t\r\n\r\n", "400|505", &[]),
     ("1", b"GET /a HTTP/1\r\nHost: t\r\n\r\n", "400", &[]),
