@@ -175,7 +175,17 @@ impl Sessions {
 impl Inner {
     /// Opens a stream on the oldest session with room.
     fn open(&mut self) -> Option<Stream> {
-        self.live.iter().filter(|session| room(session) > 0).find_map(Session::open)
+        self.live.iter().find_map(|session| {
+            if room(session) == 0 {
+                return None;
+            }
+            // The end of an idle one may be there unread: what is written on it then could be lost, and not be repeated.
+            if session.streams() == 0 && session.transport().is_gone() {
+                session.leave();
+                return None;
+            }
+            session.open()
+        })
     }
 
     fn room(&self) -> usize {
@@ -281,5 +291,75 @@ fn again(error: &UpstreamError) -> UpstreamError {
             error.raw_os_error().map_or_else(|| io::Error::from(error.kind()), io::Error::from_raw_os_error),
         ),
         _ => UpstreamError::ConnectExpired,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::{Pin, pin};
+
+    use super::*;
+
+    fn poll(turn: Pin<&mut impl Future<Output = Turn>>) -> Option<Turn> {
+        match turn.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(turn) => Some(turn),
+            Poll::Pending => None,
+        }
+    }
+
+    fn dialling(turn: Option<Turn>) -> Dialling {
+        let Some(Turn::Dial(dialling)) = turn else { panic!("a turn to dial") };
+        dialling
+    }
+
+    #[test]
+    fn one_dials_while_the_others_wait_and_the_next_one_where_it_gives_up() {
+        let sessions = Sessions::new(1_000, 1);
+        let [mut a, mut b, mut c] = std::array::from_fn(|_| Box::pin(sessions.turn()));
+        let first = dialling(poll(a.as_mut()));
+        assert!(poll(b.as_mut()).is_none() && poll(c.as_mut()).is_none());
+        drop(first);
+        assert!(poll(c.as_mut()).is_none(), "the other one came before");
+        let second = dialling(poll(b.as_mut()));
+        assert!(poll(c.as_mut()).is_none());
+        drop((a, b));
+        drop(second);
+        drop(dialling(poll(c.as_mut())));
+    }
+
+    #[test]
+    fn a_place_that_is_given_up_holds_nobody_up() {
+        let sessions = Sessions::new(1_000, 1);
+        let [mut a, mut b, mut c] = std::array::from_fn(|_| Box::pin(sessions.turn()));
+        let first = dialling(poll(a.as_mut()));
+        assert!(poll(b.as_mut()).is_none() && poll(c.as_mut()).is_none());
+        // It was called, and leaves without coming.
+        drop(first);
+        drop(b);
+        drop(dialling(poll(c.as_mut())));
+    }
+
+    #[test]
+    fn a_failure_is_shared_by_those_who_waited_and_by_nobody_who_comes_later() {
+        let sessions = Sessions::new(1_000, 1);
+        let [mut a, mut b] = std::array::from_fn(|_| Box::pin(sessions.turn()));
+        let first = dialling(poll(a.as_mut()));
+        assert!(poll(b.as_mut()).is_none());
+        assert!(!first.failed(&UpstreamError::ConnectRefused), "there is no other connection to wait for");
+        assert!(matches!(poll(b.as_mut()), Some(Turn::Failed(UpstreamError::ConnectRefused))));
+        drop((a, b));
+        drop(dialling(poll(pin!(sessions.turn()))));
+    }
+
+    #[test]
+    fn where_http_1_is_chosen_nobody_waits_any_more() {
+        let sessions = Sessions::new(1_000, 1);
+        let [mut a, mut b, mut c] = std::array::from_fn(|_| Box::pin(sessions.turn()));
+        let first = dialling(poll(a.as_mut()));
+        assert!(poll(b.as_mut()).is_none());
+        first.chose_http1();
+        let (_second, _third) = (dialling(poll(b.as_mut())), dialling(poll(c.as_mut())));
+        assert!(sessions.stream_at_once().is_none());
+        assert_eq!(sessions.idle(), 0);
     }
 }
