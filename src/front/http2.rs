@@ -215,6 +215,11 @@ async fn exchange(asked: Asked) {
         Ok(framing) => (framing, None),
         Err(failure) => (RequestFraming::last(), Some(failure)),
     };
+    if !framing.body.is_empty() {
+        // DATA that came with the head: a small body is at hand as a whole. Whoever reads on meets what is wrong.
+        let _ = input.try_fill(&stream, &core.buffers);
+        input.release(&core.buffers);
+    }
     let mut client = shared.client(&stream, &head, framing, &timer, &progress, started_us);
     client.body = Some(RequestBody { input: &mut input, decoder: BodyDecoder::new(framing.body), read: Vec::new() });
     let next = match failure {
