@@ -63,9 +63,13 @@ pub async fn run(connection: Connection) {
         draining: &core.draining,
     };
     let mut head = core.take_request_head();
-    let opened = |stream: Stream, head: &mut RequestHead, opened: Opened| shared.answer(stream, head, opened);
+    let opened = |stream: Stream, head: &mut RequestHead, opened: Opened| {
+        count(&core, &session);
+        shared.answer(stream, head, opened)
+    };
     let ended = session.drive(way, &mut input, &mut head, opened).await;
     core.give_request_head(head);
+    count(&core, &session);
     core.stats.gauge(Gauge::ConnectionsIdle, -i64::from(shared.active.get() == 0));
     if let Ended::Broken(end) = ended {
         core.stats.reason(end.reason);
@@ -77,6 +81,13 @@ pub async fn run(connection: Connection) {
     } else {
         input.discard(&core.buffers);
     }
+}
+
+/// Counts streams that came to nothing.
+fn count(core: &Core, session: &Session) {
+    let tally = session.take_tally();
+    core.stats.add(Counter::Http2StreamsRefused, u64::from(tally.refused));
+    (0..tally.malformed).for_each(|_| core.stats.reason(Reason::Http2Stream));
 }
 
 impl Shared {

@@ -49,6 +49,15 @@ pub enum Text {
     NotReady,
 }
 
+/// Streams that ended without an exchange, or in the middle of one, for what their peer did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Too many were open.
+    pub refused: u32,
+    /// What came on them was against the rules.
+    pub malformed: u32,
+}
+
 /// A field block that has not come whole.
 #[derive(Debug)]
 pub(super) struct Block {
@@ -127,8 +136,8 @@ pub struct Connection {
     /// were served meanwhile.
     waiting: VecDeque<(u64, StreamKey)>,
     next_ticket: u64,
-    /// Streams that were refused because too many were open; whoever counts takes them.
-    pub(super) refused: u32,
+    /// What whoever counts takes.
+    pub(super) tally: Tally,
     pub(super) end: Option<End>,
 }
 
@@ -172,7 +181,7 @@ impl Connection {
             orphans: VecDeque::new(),
             waiting: VecDeque::new(),
             next_ticket: 0,
-            refused: 0,
+            tally: Tally::default(),
             end: None,
         }
     }
@@ -225,9 +234,9 @@ impl Connection {
         self.end
     }
 
-    /// Streams refused since this was asked last.
-    pub fn take_refused(&mut self) -> u32 {
-        std::mem::take(&mut self.refused)
+    /// What became of streams since this was asked last.
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
     }
 
     /// Whether the peer takes extended CONNECT (RFC 8441).
@@ -435,6 +444,7 @@ impl Connection {
     /// # Errors
     /// The peer has made us do so too often.
     pub(super) fn reset(&mut self, id: u32, code: ErrorCode, now_ms: u64) -> Result<(), End> {
+        self.tally.malformed += 1;
         write_reset(&mut self.out, id, code);
         self.remember_reset(id);
         if let Some(stream) = self.streams.find(id).and_then(|key| self.streams.get(key)) {

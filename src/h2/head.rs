@@ -78,7 +78,7 @@ impl Connection {
         self.last_id = id;
         if !self.takes_stream() {
             self.pass_over(block)?;
-            self.refused += 1;
+            self.tally.refused += 1;
             write_reset(&mut self.out, id, ErrorCode::RefusedStream);
             self.remember_reset(id);
             // Whoever obeys the bound comes here after resets of its own only: those still have exchanges.

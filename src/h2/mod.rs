@@ -18,7 +18,7 @@ mod stream;
 mod streams;
 
 pub use budget::End;
-pub use connection::{Connection, Limits, Role, Text};
+pub use connection::{Connection, Limits, Role, Tally, Text};
 pub use receive::Opened;
 pub use stream::Cut;
 pub use streams::StreamKey;

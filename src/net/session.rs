@@ -17,7 +17,7 @@ use super::{Input, Timer, task};
 use crate::base::buf::BufferPool;
 use crate::base::clock;
 use crate::bounds;
-use crate::h2::{Connection, Cut, End, Opened, StreamKey, Text, frame::ErrorCode};
+use crate::h2::{Connection, Cut, End, Opened, StreamKey, Tally, Text, frame::ErrorCode};
 use crate::http::RequestHead;
 use crate::stats::Reason;
 
@@ -155,9 +155,9 @@ impl Session {
         self.machine.borrow().takes_connect()
     }
 
-    /// Streams refused since this was asked last.
-    pub fn take_refused(&self) -> u32 {
-        self.machine.borrow_mut().take_refused()
+    /// What became of streams since this was asked last.
+    pub fn take_tally(&self) -> Tally {
+        self.machine.borrow_mut().take_tally()
     }
 
     /// Takes no more streams, and ends with the last one.

@@ -94,6 +94,7 @@ fn answer(reason: Reason) -> Answer {
         | Reason::ProxyProtocolBad
         | Reason::Http2Protocol
         | Reason::Http2Compression
+        | Reason::Http2Stream
         | Reason::Http2RapidReset
         | Reason::Http2MadeYouReset
         | Reason::Http2Continuation

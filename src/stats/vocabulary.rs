@@ -123,6 +123,7 @@ vocabulary! {
         ProxyProtocolBad = "proxy_protocol_bad", "The PROXY protocol header is missing or malformed";
         Panic = "panic", "A panic ended the connection";
         Http2Protocol = "h2_protocol", "The peer broke the rules of HTTP/2 (RFC 9113)";
+        Http2Stream = "h2_stream", "A stream of a client was reset for what came on it";
         Http2Compression = "h2_compression", "A field block could not be decoded (RFC 7541)";
         Http2RapidReset = "h2_rapid_reset", "A client opened and reset streams faster than its budget";
         Http2MadeYouReset = "h2_made_you_reset", "A client made the gateway reset streams faster than its budget";
