@@ -120,8 +120,12 @@ pub const HTTP2_OUTPUT_BYTES_MAX: usize = 256 * 1024;
 pub const HTTP2_BURST_BYTES: usize = 256 * 1024;
 /// Bytes read and forgotten after a connection of HTTP/2 was ended for what its peer did: more would be a present.
 pub const HTTP2_LINGER_BYTES_MAX: usize = 128 * 1024;
-/// Streams of one core that get a task within a millisecond before their connections pause: about a millisecond's work.
-pub const HTTP2_STARTS_PER_MS: u32 = 64;
+/// Streams of one core whose tasks wait for their first turn before connections pause: about a millisecond's work.
+pub const HTTP2_UNSTARTED_MAX: u32 = 64;
+/// A frame counts as so many of them, whatever its length: a burst of small ones is no more work than one of large ones.
+pub const HTTP2_FRAME_BYTES: usize = 128;
+/// Frames that are taken at one go.
+pub const HTTP2_FRAMES_MAX: u32 = 256;
 /// A request counts as so many of them.
 pub const HTTP2_REQUEST_BYTES: usize = 512;
 /// How long a client may take to learn that a connection is about to end, milliseconds: requests that it sends meanwhile

@@ -125,7 +125,7 @@ impl Shared {
         }
         let head = std::mem::replace(head, core.take_request_head());
         self.spawn(exchange(Asked { active: Active::begin(self), stream, head, framing, started_us }));
-        self.visit.front.started(started_us)
+        self.visit.front.stream_begins()
     }
 
     /// As of HTTP/1.1, whose request line says the same.
@@ -212,6 +212,7 @@ async fn send_rest(active: Active, stream: Stream, rest: Box<Rest>) {
 async fn exchange(asked: Asked) {
     let Asked { active, stream, head, framing, started_us } = asked;
     let shared = &active.shared;
+    shared.visit.front.stream_runs();
     let core = shared.core();
     if stream.is_gone() {
         // Given up before its turn came: a client that does so over and over costs next to nothing.

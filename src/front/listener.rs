@@ -26,8 +26,8 @@ pub struct Front {
     open: Cell<usize>,
     /// Invariant: `open <= open_max`.
     open_max: usize,
-    /// The last millisecond in which a stream got a task, and how many did.
-    starts: Cell<(u64, u32)>,
+    /// Streams whose tasks have not run yet.
+    unstarted: Cell<u32>,
     /// The timers of TLS handshakes in progress, oldest first; at most [`bounds::HANDSHAKES_MAX`].
     pub(super) handshakes: RefCell<VecDeque<Rc<Timer>>>,
 }
@@ -59,7 +59,7 @@ impl Settings {
 impl Front {
     /// The front of a core that takes at most `open_max` connections.
     pub fn new(core: Rc<Core>, open_max: usize) -> Rc<Self> {
-        Rc::new(Self { core, open: Cell::new(0), open_max, starts: Cell::default(), handshakes: RefCell::default() })
+        Rc::new(Self { core, open: Cell::new(0), open_max, unstarted: Cell::new(0), handshakes: RefCell::default() })
     }
 
     /// Connections open now.
@@ -67,14 +67,16 @@ impl Front {
         self.open.get()
     }
 
-    /// A stream has got a task: after so many in a millisecond the tasks that there are come first, lest those who ask for
-    /// little wait behind one who asks for very much at once.
-    pub(super) fn started(&self, now_us: u64) -> Turn {
-        let (at_ms, count) = self.starts.get();
-        let now_ms = now_us / 1_000;
-        let count = if at_ms == now_ms { count + 1 } else { 1 };
-        self.starts.set((now_ms, count));
-        if count >= bounds::HTTP2_STARTS_PER_MS { Turn::Over } else { Turn::On }
+    /// A stream has got a task. Where many have not run yet, they come first, lest those who ask for little wait behind one
+    /// who asks for very much at once.
+    pub(super) fn stream_begins(&self) -> Turn {
+        self.unstarted.set(self.unstarted.get() + 1);
+        if self.unstarted.get() >= bounds::HTTP2_UNSTARTED_MAX { Turn::Over } else { Turn::On }
+    }
+
+    /// The task of a stream runs, or has ended before.
+    pub(super) fn stream_runs(&self) {
+        self.unstarted.set(self.unstarted.get().saturating_sub(1));
     }
 
     fn admit(self: &Rc<Self>, listener: &Listener, fd: OwnedFd, peer: SocketAddr) {

@@ -138,6 +138,8 @@ pub struct Connection {
     next_ticket: u64,
     /// What whoever counts takes.
     pub(super) tally: Tally,
+    /// Frames that the last feeding took.
+    pub(super) frames: u32,
     pub(super) end: Option<End>,
 }
 
@@ -182,6 +184,7 @@ impl Connection {
             waiting: VecDeque::new(),
             next_ticket: 0,
             tally: Tally::default(),
+            frames: 0,
             end: None,
         }
     }
@@ -232,6 +235,11 @@ impl Connection {
     /// Why it was ended, where a rule or a budget was broken.
     pub fn end(&self) -> Option<End> {
         self.end
+    }
+
+    /// Frames that the last feeding took.
+    pub fn frames_fed(&self) -> u32 {
+        self.frames
     }
 
     /// What became of streams since this was asked last.

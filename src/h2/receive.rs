@@ -25,7 +25,8 @@ pub struct Opened {
 
 impl Connection {
     /// Takes bytes of the peer up to the end of the next request head, which is in `head` then (of a server; a client's
-    /// `head` stays as it is). Returns how many bytes were taken: all, where no request came.
+    /// `head` stays as it is). Returns how many bytes were taken: all, where no request
+    /// came and there were no more than [`bounds::HTTP2_FRAMES_MAX`] frames.
     ///
     /// # Errors
     /// The peer broke a rule of the connection or overdrew a budget. GOAWAY is in the output, every stream is cut.
@@ -39,11 +40,13 @@ impl Connection {
 
     fn frames(&mut self, bytes: &[u8], head: &mut RequestHead, now_ms: u64) -> Result<(usize, Option<Opened>), End> {
         let mut at = self.greet(bytes)?;
+        self.frames = 0;
         loop {
             let rest = bytes.get(at..).unwrap_or_default();
-            if rest.is_empty() {
+            if rest.is_empty() || self.frames == bounds::HTTP2_FRAMES_MAX {
                 return Ok((at, None));
             }
+            self.frames += 1;
             let opened = if self.partial.is_empty() {
                 let Some((header, payload)) = whole_frame(rest)? else {
                     self.partial.extend_from_slice(rest);

@@ -244,7 +244,7 @@ impl Session {
                 let fed = self.machine.borrow_mut().feed(input.unread(), head, clock::now_ms());
                 let (taken, request) = fed.map_err(Ended::Broken)?;
                 input.consume(taken);
-                burst += taken;
+                burst += taken + self.machine.borrow().frames_fed() as usize * bounds::HTTP2_FRAME_BYTES;
                 if let Some(request) = request {
                     let turn = opened(self.channel(request.key), head, request);
                     burst += if turn == Turn::Over { bounds::HTTP2_BURST_BYTES } else { bounds::HTTP2_REQUEST_BYTES };
