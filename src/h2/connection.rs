@@ -391,6 +391,17 @@ impl Connection {
             })
     }
 
+    /// As [`Connection::is_cut`]; else `waker` is told when it is.
+    pub fn is_cut_or_wakes(&mut self, key: StreamKey, waker: &Waker) -> bool {
+        if self.is_cut(key) {
+            return true;
+        }
+        if let Some(stream) = self.streams.get(key) {
+            keep(&mut stream.watcher, waker);
+        }
+        false
+    }
+
     /// Bytes of DATA were read: the peer may send as many more.
     pub(super) fn give_back(&mut self, key: StreamKey, bytes: u32) {
         self.give_back_to_connection(bytes);

@@ -73,6 +73,8 @@ pub struct Stream {
     pub ticket: Option<u64>,
     pub reader: Option<Waker>,
     pub writer: Option<Waker>,
+    /// Who wants to know when it is cut.
+    pub watcher: Option<Waker>,
 }
 
 impl Stream {
@@ -95,6 +97,7 @@ impl Stream {
             ticket: None,
             reader: None,
             writer: None,
+            watcher: None,
         }
     }
 
@@ -192,6 +195,7 @@ impl Stream {
         }
         self.wake_reader();
         self.wake_writer();
+        self.watcher.take().into_iter().for_each(Waker::wake);
     }
 
     /// Something can be read, or nothing will come any more.

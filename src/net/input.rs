@@ -1,7 +1,7 @@
 //! Bytes read from a stream and not consumed yet. Holds a pooled buffer only while there are any.
 
 use std::io;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use super::ready::Waited;
 use super::{Read, Stream, Timer};
@@ -211,9 +211,15 @@ impl Wait<'_> {
     async fn readable(self, stream: &Stream) -> Result<(), ReadError> {
         loop {
             self.arm()?;
-            let waited = stream.readable(self.timer).await;
+            let mut readable = std::pin::pin!(stream.readable(self.timer));
+            let waited = std::future::poll_fn(|context| match readable.as_mut().poll(context) {
+                Poll::Ready(waited) => Poll::Ready(Ok(waited)),
+                Poll::Pending if self.is_gone(context) => Poll::Ready(Err(ReadError::WatchedGone)),
+                Poll::Pending => Poll::Pending,
+            })
+            .await;
             self.timer.disarm();
-            if waited? == Waited::Ready {
+            if waited?? == Waited::Ready {
                 return Ok(());
             }
             self.look()?;
@@ -229,16 +235,22 @@ impl Wait<'_> {
         loop {
             self.arm()?;
             let done = std::future::poll_fn(|context| match work.as_mut().poll(context) {
-                Poll::Ready(done) => Poll::Ready(Some(done)),
-                Poll::Pending => self.timer.poll_fired(context).map(|()| None),
+                Poll::Ready(done) => Poll::Ready(Ok(Some(done))),
+                Poll::Pending if self.is_gone(context) => Poll::Ready(Err(ReadError::WatchedGone)),
+                Poll::Pending => self.timer.poll_fired(context).map(|()| Ok(None)),
             })
             .await;
             self.timer.disarm();
-            if let Some(done) = done {
+            if let Some(done) = done? {
                 return Ok(done);
             }
             self.look()?;
         }
+    }
+
+    /// Whether the watched client is known to be gone: of a stream of HTTP/2 that is told at once, and wakes this task.
+    fn is_gone(self, context: &mut Context<'_>) -> bool {
+        matches!(self.until, Until::Gone(client) if client.poll_gone(context))
     }
 
     /// Arms the timer for the deadline, or for the next look at the watched connection.

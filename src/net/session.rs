@@ -238,7 +238,7 @@ impl Session {
         head: &mut RequestHead,
         opened: &mut impl FnMut(Stream, &mut RequestHead, Opened) -> Turn,
     ) -> Result<(), Ended> {
-        let mut burst = 0;
+        let (mut burst, mut turn) = (0, Turn::On);
         loop {
             while !input.is_empty() {
                 let fed = self.machine.borrow_mut().feed(input.unread(), head, clock::now_ms());
@@ -246,8 +246,8 @@ impl Session {
                 input.consume(taken);
                 burst += taken + self.machine.borrow().frames_fed() as usize * bounds::HTTP2_FRAME_BYTES;
                 if let Some(request) = request {
-                    let turn = opened(self.channel(request.key), head, request);
-                    burst += if turn == Turn::Over { bounds::HTTP2_BURST_BYTES } else { bounds::HTTP2_REQUEST_BYTES };
+                    turn = opened(self.channel(request.key), head, request);
+                    burst += bounds::HTTP2_REQUEST_BYTES;
                 }
                 if self.machine.borrow().output().len() >= bounds::HTTP2_BATCH_BYTES {
                     self.flush()?;
@@ -258,6 +258,12 @@ impl Session {
                     self.flush()?;
                     task::pause(1).await;
                 }
+            }
+            if turn == Turn::Over {
+                // Not before all that was read is understood: it may say that nothing of it is wanted.
+                turn = Turn::On;
+                self.flush()?;
+                task::pause(1).await;
             }
             if self.is_full() {
                 return Ok(());
@@ -512,6 +518,11 @@ impl Channel {
     /// What is not over will be cut when this is dropped.
     pub(super) fn abandon(&self) {
         self.session.machine.borrow_mut().abandon(self.key);
+    }
+
+    /// As [`Channel::is_cut`]; else the task is woken when it is.
+    pub(super) fn poll_cut(&self, context: &mut Context<'_>) -> bool {
+        self.session.machine.borrow_mut().is_cut_or_wakes(self.key, context.waker())
     }
 
     /// Whether the peer has given the stream up.

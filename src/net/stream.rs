@@ -98,6 +98,12 @@ impl Stream {
         }
     }
 
+    /// Whether the peer is known to have left without a system call; else the task is woken when it leaves. Of one stream
+    /// among several only: a connection of its own has to be looked at ([`Stream::is_gone`]).
+    pub fn poll_gone(&self, context: &mut Context<'_>) -> bool {
+        matches!(self, Self::Multiplexed(channel) if channel.poll_cut(context))
+    }
+
     /// What was agreed on by ALPN.
     pub fn protocol(&self) -> Option<Vec<u8>> {
         match self {
