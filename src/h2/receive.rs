@@ -6,7 +6,6 @@ use super::frame::{
     ErrorCode, HEADER_BYTES, Header, PAYLOAD_BYTES_MAX, PREFACE, WINDOW_BYTES_MAX, flag, kind, number, unpad,
     write_ping, write_settings_ack,
 };
-use super::message::write_chunk;
 use super::stream::{Cut, Inbound, Stream};
 use super::streams::StreamKey;
 use crate::bounds;
@@ -158,11 +157,10 @@ impl Connection {
             };
         };
         let Some(stream) = self.streams.get(key) else { return Ok(()) };
+        let held = stream.held();
         let mut outcome = receive_data(stream, data, bytes, header.has(flag::END_STREAM));
-        let unheld = match outcome {
-            Ok(()) => bytes - data.len() as u32,
-            Err(_) => bytes,
-        };
+        // What is not in the inbox, padding above all, goes back to the windows at once; the rest when it was read.
+        let unheld = bytes - (stream.held() - held);
         stream.wake_reader();
         self.give_back(key, unheld);
         if outcome == Err(None) && !self.was_reset(header.stream) {
@@ -382,17 +380,10 @@ fn receive_data(stream: &mut Stream, data: &[u8], bytes: u32, end_stream: bool) 
     if stream.receive_window < 0 {
         return Err(Some(ErrorCode::FlowControlError));
     }
-    match &mut stream.inbound {
-        Inbound::Raw(left) => {
-            if let Some(left) = left {
-                // More than was announced (§8.1.1).
-                *left = left.checked_sub(data.len() as u64).ok_or(Some(ErrorCode::ProtocolError))?;
-            }
-            stream.inbox().extend_from_slice(data);
-        }
-        _ if !data.is_empty() => write_chunk(stream.inbox(), data),
-        _ => {}
+    if let Inbound::Raw(Some(left)) = &mut stream.inbound {
+        // More than was announced (§8.1.1).
+        *left = left.checked_sub(data.len() as u64).ok_or(Some(ErrorCode::ProtocolError))?;
     }
-    stream.hold(data.len() as u32);
+    stream.put(data);
     if end_stream { stream.end(&[]).map_err(Some) } else { Ok(()) }
 }
