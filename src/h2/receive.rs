@@ -114,7 +114,7 @@ impl Connection {
             kind::SETTINGS => self.settings(header, payload, now_ms)?,
             kind::PUSH_PROMISE => return Err(End::broken(ErrorCode::ProtocolError, "push_promise")),
             kind::PING => self.ping(header, payload, now_ms)?,
-            kind::GOAWAY => self.goaway(header, payload)?,
+            kind::GOAWAY => self.goaway(header, payload, now_ms)?,
             kind::WINDOW_UPDATE => self.window_update(header, payload, now_ms)?,
             // PRIORITY_UPDATE (RFC 9218), ALTSVC, what is to come: read and forgotten (§5.5).
             _ => self.budget.spend(Item::Priority, now_ms)?,
@@ -122,10 +122,11 @@ impl Connection {
         Ok(None)
     }
 
-    /// Whether nobody has begun a stream of this number yet.
+    /// Whether nobody has begun a stream of this number yet. One behind the last that is processed may have been begun:
+    /// it is not followed.
     pub(super) fn is_idle(&self, id: u32) -> bool {
         match (self.is_server(), id % 2 == 1) {
-            (true, true) => id > self.last_id,
+            (true, true) => id > self.last_id && !self.is_left_behind(id),
             (false, true) => id >= self.next_id,
             (_, false) => true,
         }
@@ -150,8 +151,9 @@ impl Connection {
             if self.forget_data(header.stream, bytes, header.has(flag::END_STREAM), now_ms) {
                 return Ok(());
             }
-            // What is under way for a stream that we have reset is passed over; who sends on one that was over is told.
-            return match self.was_reset(header.stream) {
+            // What is under way for a stream that we have reset, or told not to come, is passed over; who sends on one that
+            // was over is told.
+            return match self.was_reset(header.stream) || self.is_left_behind(header.stream) {
                 true => Ok(()),
                 false => self.reset(header.stream, ErrorCode::StreamClosed, now_ms),
             };
@@ -270,7 +272,9 @@ impl Connection {
         self.told = true;
         let former = self.peer.window;
         let from_server = !self.is_server();
-        self.peer.apply(payload, from_server)?;
+        let table_bytes_least = self.peer.apply(payload, from_server)?;
+        // The smallest counts, too: what did not fit then is gone (RFC 7541 §4.2).
+        self.encoder.set_table_bytes_max(table_bytes_least);
         self.encoder.set_table_bytes_max(self.peer.table_bytes);
         write_settings_ack(&mut self.out);
         let change = i64::from(self.peer.window) - i64::from(former);
@@ -301,13 +305,14 @@ impl Connection {
         Ok(())
     }
 
-    fn goaway(&mut self, header: Header, payload: &[u8]) -> Result<(), End> {
+    fn goaway(&mut self, header: Header, payload: &[u8], now_ms: u64) -> Result<(), End> {
         if header.stream != 0 {
             return Err(End::broken(ErrorCode::ProtocolError, "goaway_stream"));
         }
         if payload.len() < 8 {
             return Err(End::broken(ErrorCode::FrameSizeError, "goaway_size"));
         }
+        self.budget.spend(Item::Settings, now_ms)?;
         let last = number(payload) & WINDOW_BYTES_MAX;
         let last = self.peer_last.map_or(last, |before| before.min(last));
         self.peer_last = Some(last);
