@@ -31,7 +31,7 @@ pub struct Unframed<'t> {
     pub end: bool,
 }
 
-/// Takes the framing off one body. 56 bytes, and trailer lines of at most [`bounds::TRAILER_BYTES_MAX`].
+/// Takes the framing off one body. 56 bytes, and trailer lines of at most [`TRAILER_TEXT_BYTES_MAX`].
 #[derive(Clone, Debug)]
 pub struct BodyText {
     state: State,
@@ -64,6 +64,9 @@ enum State {
     },
 }
 
+/// Bytes of a trailer section as it is written here: the reader of HTTP/1.1 counts what came, and lines that came without
+/// white space are longer when they are written.
+pub const TRAILER_TEXT_BYTES_MAX: usize = 2 * bounds::TRAILER_BYTES_MAX;
 /// Digits of a chunk size: 64 bits.
 const SIZE_DIGITS_MAX: u8 = 16;
 const SIZE: State = State::Size { size: 0, digits: 0, cr_came: false };
@@ -191,7 +194,7 @@ impl BodyText {
         while let Some(rest) = text.get(used..).filter(|rest| !rest.is_empty()) {
             let feed = memchr::memchr(b'\n', rest);
             let part = feed.and_then(|feed| rest.get(..=feed)).unwrap_or(rest);
-            if self.trailers.len() + part.len() > bounds::TRAILER_BYTES_MAX {
+            if self.trailers.len() + part.len() > TRAILER_TEXT_BYTES_MAX {
                 return Err(BadText::TrailersTooLarge);
             }
             self.trailers.extend_from_slice(part);
