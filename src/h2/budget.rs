@@ -21,7 +21,8 @@ pub enum Item {
     Empty,
     /// SETTINGS and their acknowledgements: each is answered, and may resize windows and tables (CVE-2019-9515).
     Settings,
-    /// PING: each is answered (CVE-2019-9512). Clients that measure bandwidth send one per round trip.
+    /// PING: each is answered (CVE-2019-9512). Who measures bandwidth sends one per round trip as long as DATA comes (gRPC
+    /// does): each frame of DATA that went out earns one.
     Ping,
     /// PRIORITY and PRIORITY_UPDATE: read and forgotten (CVE-2019-9513).
     Priority,
@@ -40,8 +41,8 @@ struct Bucket {
 const TERMS: [(u32, u32); ITEMS] =
     [(200, 50), (100, 10), (50, 5), (200, 20), (100, 10), (1_000, 500), (1_000, 200), (4_000, 1_000)];
 const ITEMS: usize = 8;
-/// WINDOW_UPDATEs that one frame of DATA earns.
-const WINDOW_EARNINGS: u32 = 4;
+/// What one frame of DATA earns.
+const EARNINGS: [(Item, u32); 2] = [(Item::Window, 4), (Item::Ping, 1)];
 /// Frames of one field block. CONTINUATION flood (2024): blocks without an end. A head fits four full frames.
 pub const BLOCK_FRAMES_MAX: usize = 16;
 
@@ -98,11 +99,11 @@ impl Budget {
 
     /// A frame of DATA went out.
     #[inline]
-    pub fn earn_windows(&mut self) {
-        if let (Some(bucket), Some((most, _))) =
-            (self.buckets.get_mut(Item::Window as usize), TERMS.get(Item::Window as usize))
-        {
-            bucket.left = (bucket.left + WINDOW_EARNINGS).min(*most);
+    pub fn earn(&mut self) {
+        for (item, earnings) in EARNINGS {
+            if let (Some(bucket), Some((most, _))) = (self.buckets.get_mut(item as usize), TERMS.get(item as usize)) {
+                bucket.left = (bucket.left + earnings).min(*most);
+            }
         }
     }
 }
@@ -143,16 +144,20 @@ mod tests {
     }
 
     #[test]
-    fn data_that_went_out_earns_window_updates() {
+    fn data_that_went_out_earns_window_updates_and_pings() {
         let mut budget = Budget::new(0);
         for _ in 0..4_000 {
             budget.spend(Item::Window, 0).expect("the beginning");
         }
         assert!(budget.spend(Item::Window, 0).is_err());
-        budget.earn_windows();
+        budget.earn();
         for _ in 0..4 {
             budget.spend(Item::Window, 0).expect("earned");
         }
         assert!(budget.spend(Item::Window, 0).is_err());
+        for _ in 0..3_000 {
+            budget.earn();
+            budget.spend(Item::Ping, 0).expect("one for each");
+        }
     }
 }

@@ -77,8 +77,9 @@ enum Leaving {
     Last(u32),
 }
 
-/// Streams that were reset or let go from here of late: what is still under way for them is passed over.
-const RESETS_REMEMBERED: usize = 32;
+/// Streams that were reset or let go from here of late: what is still under way for them is passed over. At least so many
+/// are remembered, and as many as a client may have open: they may all be cut at once.
+const RESETS_REMEMBERED_MIN: usize = 32;
 /// Content of the PING that asks whether GOAWAY was seen.
 const LEAVING_PING: [u8; 8] = *b"leaving!";
 /// A stream whose answer is whole while its request is not, and which nobody holds any more: clients that are still
@@ -372,10 +373,18 @@ impl Connection {
         if stream.writer.is_none() {
             let ticket = *stream.ticket.get_or_insert(self.next_ticket);
             self.next_ticket += 1;
-            let place = self.waiting.partition_point(|(other, _)| *other <= ticket);
-            self.waiting.insert(place, (ticket, key));
+            // Woken for a window of its own that was of no use, it is still there.
+            if let Err(place) = self.waiting.binary_search_by_key(&ticket, |(other, _)| *other) {
+                self.waiting.insert(place, (ticket, key));
+            }
         }
         keep(&mut stream.writer, waker);
+    }
+
+    /// How many wait for room; for tests.
+    #[cfg(test)]
+    pub(super) fn waiting_len(&self) -> usize {
+        self.waiting.len()
     }
 
     /// Whether somebody waits for room, and was not told yet that there may be some.
@@ -473,7 +482,7 @@ impl Connection {
     }
 
     pub(super) fn remember_reset(&mut self, id: u32) {
-        if self.resets.len() == RESETS_REMEMBERED {
+        if self.resets.len() >= RESETS_REMEMBERED_MIN.max(self.limits.streams as usize) {
             self.resets.pop_front();
         }
         self.resets.push_back(id);

@@ -46,7 +46,7 @@ impl Connection {
             };
             return outcome.or_else(|code| self.reset(id, code, now_ms)).map(|()| None);
         }
-        if self.is_server() && self.is_idle(id) {
+        if self.is_server() && (self.is_idle(id) || self.is_left_behind(id)) {
             return self.request(id, end_stream, block, head, now_ms);
         }
         self.pass_over(block)?;
@@ -71,8 +71,9 @@ impl Connection {
         now_ms: u64,
     ) -> Result<Option<Opened>, End> {
         if self.is_left_behind(id) {
-            // It was told; whoever leaves has no answer for it (§6.8).
+            // It was told; whoever leaves has no answer for it (§6.8). Nobody goes on asking for long, though.
             self.pass_over(block)?;
+            self.budget.spend(Item::Reset, now_ms)?;
             return Ok(None);
         }
         self.last_id = id;

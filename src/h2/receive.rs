@@ -6,7 +6,6 @@ use super::frame::{
     ErrorCode, HEADER_BYTES, Header, PAYLOAD_BYTES_MAX, PREFACE, WINDOW_BYTES_MAX, flag, kind, number, unpad,
     write_ping, write_settings_ack,
 };
-use super::message::write_chunk;
 use super::stream::{Cut, Inbound, Stream};
 use super::streams::StreamKey;
 use crate::bounds;
@@ -118,7 +117,7 @@ impl Connection {
             kind::SETTINGS => self.settings(header, payload, now_ms)?,
             kind::PUSH_PROMISE => return Err(End::broken(ErrorCode::ProtocolError, "push_promise")),
             kind::PING => self.ping(header, payload, now_ms)?,
-            kind::GOAWAY => self.goaway(header, payload)?,
+            kind::GOAWAY => self.goaway(header, payload, now_ms)?,
             kind::WINDOW_UPDATE => self.window_update(header, payload, now_ms)?,
             // PRIORITY_UPDATE (RFC 9218), ALTSVC, what is to come: read and forgotten (§5.5).
             _ => self.budget.spend(Item::Priority, now_ms)?,
@@ -126,10 +125,11 @@ impl Connection {
         Ok(None)
     }
 
-    /// Whether nobody has begun a stream of this number yet.
+    /// Whether nobody has begun a stream of this number yet. One behind the last that is processed may have been begun:
+    /// it is not followed.
     pub(super) fn is_idle(&self, id: u32) -> bool {
         match (self.is_server(), id % 2 == 1) {
-            (true, true) => id > self.last_id,
+            (true, true) => id > self.last_id && !self.is_left_behind(id),
             (false, true) => id >= self.next_id,
             (_, false) => true,
         }
@@ -154,18 +154,18 @@ impl Connection {
             if self.forget_data(header.stream, bytes, header.has(flag::END_STREAM), now_ms) {
                 return Ok(());
             }
-            // What is under way for a stream that we have reset is passed over; who sends on one that was over is told.
-            return match self.was_reset(header.stream) {
+            // What is under way for a stream that we have reset, or told not to come, is passed over; who sends on one that
+            // was over is told.
+            return match self.was_reset(header.stream) || self.is_left_behind(header.stream) {
                 true => Ok(()),
                 false => self.reset(header.stream, ErrorCode::StreamClosed, now_ms),
             };
         };
         let Some(stream) = self.streams.get(key) else { return Ok(()) };
+        let held = stream.held();
         let mut outcome = receive_data(stream, data, bytes, header.has(flag::END_STREAM));
-        let unheld = match outcome {
-            Ok(()) => bytes - data.len() as u32,
-            Err(_) => bytes,
-        };
+        // What is not in the inbox, padding above all, goes back to the windows at once; the rest when it was read.
+        let unheld = bytes - (stream.held() - held);
         stream.wake_reader();
         self.give_back(key, unheld);
         if outcome == Err(None) && !self.was_reset(header.stream) {
@@ -275,7 +275,9 @@ impl Connection {
         self.told = true;
         let former = self.peer.window;
         let from_server = !self.is_server();
-        self.peer.apply(payload, from_server)?;
+        let table_bytes_least = self.peer.apply(payload, from_server)?;
+        // The smallest counts, too: what did not fit then is gone (RFC 7541 §4.2).
+        self.encoder.set_table_bytes_max(table_bytes_least);
         self.encoder.set_table_bytes_max(self.peer.table_bytes);
         write_settings_ack(&mut self.out);
         let change = i64::from(self.peer.window) - i64::from(former);
@@ -306,13 +308,14 @@ impl Connection {
         Ok(())
     }
 
-    fn goaway(&mut self, header: Header, payload: &[u8]) -> Result<(), End> {
+    fn goaway(&mut self, header: Header, payload: &[u8], now_ms: u64) -> Result<(), End> {
         if header.stream != 0 {
             return Err(End::broken(ErrorCode::ProtocolError, "goaway_stream"));
         }
         if payload.len() < 8 {
             return Err(End::broken(ErrorCode::FrameSizeError, "goaway_size"));
         }
+        self.budget.spend(Item::Settings, now_ms)?;
         let last = number(payload) & WINDOW_BYTES_MAX;
         let last = self.peer_last.map_or(last, |before| before.min(last));
         self.peer_last = Some(last);
@@ -385,17 +388,10 @@ fn receive_data(stream: &mut Stream, data: &[u8], bytes: u32, end_stream: bool) 
     if stream.receive_window < 0 {
         return Err(Some(ErrorCode::FlowControlError));
     }
-    match &mut stream.inbound {
-        Inbound::Raw(left) => {
-            if let Some(left) = left {
-                // More than was announced (§8.1.1).
-                *left = left.checked_sub(data.len() as u64).ok_or(Some(ErrorCode::ProtocolError))?;
-            }
-            stream.inbox().extend_from_slice(data);
-        }
-        _ if !data.is_empty() => write_chunk(stream.inbox(), data),
-        _ => {}
+    if let Inbound::Raw(Some(left)) = &mut stream.inbound {
+        // More than was announced (§8.1.1).
+        *left = left.checked_sub(data.len() as u64).ok_or(Some(ErrorCode::ProtocolError))?;
     }
-    stream.hold(data.len() as u32);
+    stream.put(data);
     if end_stream { stream.end(&[]).map_err(Some) } else { Ok(()) }
 }

@@ -89,7 +89,9 @@ impl Connection {
         let id = self.next_id;
         let start = begin_block(&mut self.out);
         let Ok(shape) = encode_request(&mut self.encoder, text, scheme, &mut self.out) else {
-            return Err(self.unreadable());
+            // The encoder was not touched.
+            self.out.truncate(start);
+            return Err(self.spoil(key));
         };
         self.next_id += 2;
         self.streams.name(key, id);
@@ -105,8 +107,20 @@ impl Connection {
         Ok(shape.head_bytes)
     }
 
-    /// What the house itself has written cannot be read: nothing on this connection can be trusted, its table of field
-    /// lines least of all.
+    /// What the house itself has written for one stream cannot be read. The others, of strangers to it perhaps, go on.
+    fn spoil(&mut self, key: StreamKey) -> Cut {
+        let Some(stream) = self.streams.get(key) else { return Cut::Reset };
+        let id = stream.id;
+        stream.cut(Cut::Reset);
+        if id != 0 {
+            write_reset(&mut self.out, id, ErrorCode::InternalError);
+            self.remember_reset(id);
+        }
+        Cut::Reset
+    }
+
+    /// As [`Connection::spoil`], where a part of it is in the table of field lines already: nothing on this connection can
+    /// be trusted any more.
     fn unreadable(&mut self) -> Cut {
         self.fail(End { code: ErrorCode::InternalError, reason: Reason::Internal, detail: "own_text" });
         Cut::Reset
@@ -141,7 +155,7 @@ impl Connection {
         let window = stream.send_window.min(self.send_window).max(0);
         let room = if room < DATA_BYTES_MIN.min(text.len()) { 0 } else { room.min(most) };
         let room = room.min(usize::try_from(window).unwrap_or(usize::MAX));
-        let Ok(unframed) = body.next(text, room) else { return Err(self.unreadable()) };
+        let Ok(unframed) = body.next(text, room) else { return Err(self.spoil(key)) };
         let (id, bytes) = (stream.id, unframed.data.len() as i64);
         stream.send_window -= bytes;
         if bytes > 0 {
@@ -154,7 +168,10 @@ impl Connection {
             let flags = if ends { flag::END_STREAM } else { 0 };
             Header { length: unframed.data.len(), kind: kind::DATA, flags, stream: id }.write(&mut self.out);
             self.out.extend_from_slice(unframed.data);
-            self.budget.earn_windows();
+            // Who opens windows by a few bytes at a time pays for it: each wakes whoever waits.
+            if bytes < window || window >= DATA_BYTES_MIN as i64 {
+                self.budget.earn();
+            }
         }
         if unframed.end {
             stream.outbound = Outbound::Ended;
@@ -162,7 +179,9 @@ impl Connection {
         if !trailers.is_empty() {
             let start = begin_block(&mut self.out);
             if encode_trailers(&mut self.encoder, &trailers, &mut self.out).is_err() {
-                return Err(self.unreadable());
+                // The encoder was not touched.
+                self.out.truncate(start);
+                return Err(self.spoil(key));
             }
             self.end_block(start, id, true);
         }

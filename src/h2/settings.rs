@@ -35,16 +35,21 @@ impl Default for PeerSettings {
 }
 
 impl PeerSettings {
-    /// Takes over the payload of one SETTINGS frame, whose length is a multiple of six.
+    /// Takes over the payload of one SETTINGS frame, whose length is a multiple of six. Returns the smallest table of field
+    /// lines on the way: a frame may name one more than once.
     ///
     /// # Errors
     /// A value that no peer may send.
-    pub fn apply(&mut self, payload: &[u8], from_server: bool) -> Result<(), End> {
+    pub fn apply(&mut self, payload: &[u8], from_server: bool) -> Result<usize, End> {
         let (settings, _) = payload.as_chunks::<6>();
+        let mut table_bytes_least = self.table_bytes;
         for [n0, n1, v0, v1, v2, v3] in settings {
             let value = u32::from_be_bytes([*v0, *v1, *v2, *v3]);
             match u16::from_be_bytes([*n0, *n1]) {
-                setting::HEADER_TABLE_SIZE => self.table_bytes = value as usize,
+                setting::HEADER_TABLE_SIZE => {
+                    self.table_bytes = value as usize;
+                    table_bytes_least = table_bytes_least.min(self.table_bytes);
+                }
                 setting::ENABLE_PUSH if value > 1 || (from_server && value == 1) => {
                     return Err(End::broken(ErrorCode::ProtocolError, "setting_push"));
                 }
@@ -63,7 +68,7 @@ impl PeerSettings {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(table_bytes_least)
     }
 }
 
@@ -109,7 +114,7 @@ mod tests {
             payload.extend_from_slice(&value.to_be_bytes());
         }
         let mut peer = PeerSettings::default();
-        peer.apply(&payload, from_server).map(|()| peer).map_err(|end| end.code)
+        peer.apply(&payload, from_server).map(|_| peer).map_err(|end| end.code)
     }
 
     #[test]

@@ -5,7 +5,8 @@
 use std::task::Waker;
 
 use super::frame::ErrorCode;
-use super::message::{BodyText, WebSocketAccept, write_last_chunk};
+use super::message::{BodyText, WebSocketAccept, extend_chunk, write_chunk, write_last_chunk};
+use crate::bounds;
 
 /// How far the peer's message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub struct Stream {
     /// Text for whoever reads: a body, or (client) heads too. `inbox[read..]` is unread.
     inbox: Vec<u8>,
     read: usize,
+    /// Where the last chunk of the inbox begins: as long as nothing of it was read, DATA that follows joins it.
+    chunk: Option<usize>,
     /// Bytes of DATA that came and were not given back to the windows yet: they are in the inbox.
     held: u32,
     /// Bytes that the stream's window is to be raised by.
@@ -86,6 +89,7 @@ impl Stream {
             outbound: Outbound::Head,
             inbox: Vec::new(),
             read: 0,
+            chunk: None,
             held: 0,
             unannounced: 0,
             receive_window: i64::from(receive_window),
@@ -131,9 +135,25 @@ impl Stream {
         &mut self.inbox
     }
 
-    /// Notes DATA that was put into the inbox.
-    pub fn hold(&mut self, bytes: u32) {
-        self.held += bytes;
+    /// Bytes of DATA that were put into the inbox and not given back to the windows yet.
+    pub fn held(&self) -> u32 {
+        self.held
+    }
+
+    /// Puts DATA into the inbox.
+    pub fn put(&mut self, data: &[u8]) {
+        // A frame of DATA is short.
+        self.held += data.len() as u32;
+        match (self.inbound, self.chunk) {
+            (_, _) if data.is_empty() => {}
+            // Frames of one byte would otherwise take six bytes each, of which the windows count one.
+            (Inbound::Chunked, Some(start)) => extend_chunk(&mut self.inbox, start, data),
+            (Inbound::Chunked, None) => {
+                self.chunk = Some(self.inbox.len());
+                write_chunk(&mut self.inbox, data);
+            }
+            _ => self.inbox.extend_from_slice(data),
+        }
     }
 
     /// Moves unread text to `buffer`, at most its free room. Returns how much, and how many bytes of DATA that frees.
@@ -142,11 +162,18 @@ impl Stream {
         let count = unread.len().min(buffer.capacity() - buffer.len());
         buffer.extend_from_slice(unread.get(..count).unwrap_or_default());
         self.read += count;
+        self.chunk = self.chunk.filter(|start| *start >= self.read);
         let mut freed = u32::try_from(count).unwrap_or(u32::MAX).min(self.held);
         if self.read == self.inbox.len() {
             // Framing that was put on is no DATA: what is left of the count is freed with the last byte.
             freed = self.held;
             self.inbox = Vec::new();
+            self.read = 0;
+            self.chunk = None;
+        } else if self.read >= bounds::BUFFER_BYTES && self.read >= self.inbox.len() / 2 {
+            // A reader may be a little behind for ever. What is moved is never more than what is thrown away.
+            self.inbox.drain(..self.read);
+            self.chunk = self.chunk.map(|start| start - self.read);
             self.read = 0;
         }
         self.held -= freed;
@@ -157,6 +184,7 @@ impl Stream {
     pub fn forget_inbox(&mut self) -> u32 {
         self.inbox = Vec::new();
         self.read = 0;
+        self.chunk = None;
         std::mem::take(&mut self.held)
     }
 

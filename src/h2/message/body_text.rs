@@ -31,7 +31,7 @@ pub struct Unframed<'t> {
     pub end: bool,
 }
 
-/// Takes the framing off one body. 56 bytes, and trailer lines of at most [`bounds::TRAILER_BYTES_MAX`].
+/// Takes the framing off one body. 56 bytes, and trailer lines of at most [`TRAILER_TEXT_BYTES_MAX`].
 #[derive(Clone, Debug)]
 pub struct BodyText {
     state: State,
@@ -64,6 +64,9 @@ enum State {
     },
 }
 
+/// Bytes of a trailer section as it is written here: the reader of HTTP/1.1 counts what came, and lines that came without
+/// white space are longer when they are written.
+pub const TRAILER_TEXT_BYTES_MAX: usize = 2 * bounds::TRAILER_BYTES_MAX;
 /// Digits of a chunk size: 64 bits.
 const SIZE_DIGITS_MAX: u8 = 16;
 const SIZE: State = State::Size { size: 0, digits: 0, cr_came: false };
@@ -191,7 +194,7 @@ impl BodyText {
         while let Some(rest) = text.get(used..).filter(|rest| !rest.is_empty()) {
             let feed = memchr::memchr(b'\n', rest);
             let part = feed.and_then(|feed| rest.get(..=feed)).unwrap_or(rest);
-            if self.trailers.len() + part.len() > bounds::TRAILER_BYTES_MAX {
+            if self.trailers.len() + part.len() > TRAILER_TEXT_BYTES_MAX {
                 return Err(BadText::TrailersTooLarge);
             }
             self.trailers.extend_from_slice(part);
@@ -216,18 +219,41 @@ pub fn write_chunk(out: &mut Vec<u8>, data: &[u8]) {
     if data.is_empty() {
         return;
     }
-    let mut line = *b"0000000000000000\r\n";
-    let digits = (usize::BITS - data.len().leading_zeros()).div_ceil(4) as usize;
+    let mut line = SIZE_LINE;
+    let line = size_line(&mut line, data.len());
+    out.reserve(data.len() + line.len() + CHUNK_END.len());
+    out.extend_from_slice(line);
+    out.extend_from_slice(data);
+    out.extend_from_slice(CHUNK_END);
+}
+
+/// Puts DATA behind that of the last chunk of `out`, which begins at `start`: many small frames become one chunk, whose
+/// framing takes no more than that of a large one.
+pub fn extend_chunk(out: &mut Vec<u8>, start: usize, data: &[u8]) {
+    let feed = out.get(start..).and_then(|chunk| memchr::memchr(b'\n', chunk));
+    let Some(line_bytes) = feed.map(|feed| feed + 1) else { return write_chunk(out, data) };
+    out.truncate(out.len().saturating_sub(CHUNK_END.len()));
+    out.extend_from_slice(data);
+    let bytes = out.len() - start - line_bytes;
+    out.extend_from_slice(CHUNK_END);
+    let mut line = SIZE_LINE;
+    out.splice(start..start + line_bytes, size_line(&mut line, bytes).iter().copied());
+}
+
+/// What stands behind the data of a chunk.
+const CHUNK_END: &[u8] = b"\r\n";
+const SIZE_LINE: [u8; SIZE_DIGITS_MAX as usize + 2] = *b"0000000000000000\r\n";
+
+/// The line in front of the data of a chunk, in the place of [`SIZE_LINE`]. `bytes` is at least 1.
+fn size_line(line: &mut [u8; SIZE_LINE.len()], bytes: usize) -> &[u8] {
+    let digits = (usize::BITS - bytes.leading_zeros()).div_ceil(4) as usize;
     let start = usize::from(SIZE_DIGITS_MAX) - digits;
-    let mut rest = data.len();
+    let mut rest = bytes;
     for digit in line.iter_mut().take(usize::from(SIZE_DIGITS_MAX)).rev().take(digits) {
         *digit = b"0123456789abcdef"[rest & 15];
         rest >>= 4;
     }
-    out.reserve(data.len() + line.len() + 2);
-    out.extend_from_slice(line.get(start..).unwrap_or_default());
-    out.extend_from_slice(data);
-    out.extend_from_slice(b"\r\n");
+    line.get(start..).unwrap_or_default()
 }
 
 /// Appends the end of a chunked body; `trailer_lines` are whole lines, possibly none.

@@ -19,7 +19,7 @@ mod tests;
 mod trailers;
 mod websocket;
 
-pub use body_text::{BodyText, TextBody, Unframed, write_chunk, write_last_chunk};
+pub use body_text::{BodyText, TextBody, Unframed, extend_chunk, write_chunk, write_last_chunk};
 pub use lines::BadText;
 pub use malformed::Malformed;
 pub use request::{RequestBuilder, RequestError, RequestShape, declare_chunked};

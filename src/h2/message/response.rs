@@ -51,6 +51,8 @@ pub struct ResponseBuilder<'o> {
     /// 0 until it came; it comes first.
     status: u16,
     length: Option<Length>,
+    /// Trailers were announced, or the answer is one of gRPC, whose status is in them.
+    trailers: bool,
     problem: Option<Malformed>,
 }
 
@@ -67,7 +69,7 @@ impl<'o> ResponseBuilder<'o> {
     pub fn new(out: &'o mut Vec<u8>, head_bytes: usize, fields: usize) -> Self {
         let start = out.len();
         let bytes_left = head_bytes.saturating_sub(STATUS_LINE_BYTES + 2);
-        Self { out, start, bytes_left, fields_left: fields, status: 0, length: None, problem: None }
+        Self { out, start, bytes_left, fields_left: fields, status: 0, length: None, trailers: false, problem: None }
     }
 
     /// Takes the next line. Never fails: the first problem is remembered, and nothing is copied after it.
@@ -126,6 +128,8 @@ impl<'o> ResponseBuilder<'o> {
         check::value(line.value)?;
         check::hop(line.id, line.value)?;
         let line_start = self.out.len();
+        self.trailers |= line.id == FieldId::Trailer
+            || (line.id == FieldId::ContentType && line.value.starts_with(b"application/grpc"));
         match line.id {
             // HTTP/2 does without it (RFC 8441 §5), and the text says what the client expects.
             FieldId::Other if line.name == b"sec-websocket-accept" => return Ok(()),
@@ -178,6 +182,13 @@ impl<'o> ResponseBuilder<'o> {
         let says_other = end.is_head || status == 304;
         if end.end_stream && !says_other && length.is_some_and(|bytes| bytes > 0) {
             return Err(Malformed::LengthDisagrees);
+        }
+        if length.is_some() && self.trailers && !end.end_stream && !says_other && status != 204 {
+            // In HTTP/1.1 nothing can follow a body of a length; here both may be said (RFC 9113 §8.1).
+            self.drop_length();
+            self.out.extend_from_slice(b"transfer-encoding: chunked\r\n\r\n");
+            let body = TextBody::Chunked;
+            return Ok(ResponseHeadShape { status, is_interim: false, body, content_length: None, switched: false });
         }
         let (framing, body, content_length): (&[u8], _, _) = match length {
             _ if says_other || status == 204 => (b"\r\n", TextBody::None, Some(0)),
