@@ -164,7 +164,16 @@ impl Connection {
             if encode_trailers(&mut self.encoder, &trailers, &mut self.out).is_err() {
                 return Err(self.unreadable());
             }
-            self.end_block(start, id, true);
+            if self.out.len() > start + HEADER_BYTES {
+                self.end_block(start, id, true);
+            } else {
+                // No line of them may pass: an empty block would be none at all.
+                write_at(
+                    &mut self.out,
+                    start,
+                    Header { length: 0, kind: kind::DATA, flags: flag::END_STREAM, stream: id },
+                );
+            }
         }
         Ok(unframed.consumed)
     }
