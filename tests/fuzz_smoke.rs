@@ -5,6 +5,7 @@ use proptest::sample::{Index, select};
 use ringway::control::config::fuzz_config;
 use ringway::front::proxy_protocol;
 use ringway::h1::fuzz;
+use ringway::h2;
 
 #[path = "../fuzz/src/lib.rs"]
 mod properties;
@@ -282,5 +283,20 @@ proptest! {
     #[test]
     fn paths_have_one_slash_in_front_and_no_dots(bytes in bytes_of(TARGET_PIECES)) {
         properties::path(&bytes);
+    }
+
+    #[test]
+    fn field_blocks_keep_their_tables(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        h2::hpack::fuzz::fuzz(&bytes);
+    }
+
+    #[test]
+    fn connections_of_http2_keep_their_books(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        h2::fuzz::connection(&bytes);
+    }
+
+    #[test]
+    fn messages_of_http2_arrive_as_they_were_sent(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        h2::fuzz::pair(&bytes);
     }
 }

@@ -8,6 +8,8 @@
 pub mod budget;
 pub mod connection;
 pub mod frame;
+#[doc(hidden)]
+pub mod fuzz;
 mod head;
 pub mod hpack;
 pub mod message;

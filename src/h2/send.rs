@@ -183,7 +183,16 @@ impl Connection {
                 self.out.truncate(start);
                 return Err(self.spoil(key));
             }
-            self.end_block(start, id, true);
+            if self.out.len() > start + HEADER_BYTES {
+                self.end_block(start, id, true);
+            } else {
+                // No line of them may pass: an empty block would be none at all.
+                write_at(
+                    &mut self.out,
+                    start,
+                    Header { length: 0, kind: kind::DATA, flags: flag::END_STREAM, stream: id },
+                );
+            }
         }
         Ok(unframed.consumed)
     }

@@ -4,7 +4,7 @@
 
 use std::task::Waker;
 
-use super::frame::ErrorCode;
+use super::frame::{ErrorCode, WINDOW_BYTES_MAX};
 use super::message::{BodyText, WebSocketAccept, extend_chunk, write_chunk, write_last_chunk};
 use crate::bounds;
 
@@ -234,6 +234,24 @@ impl Stream {
     /// There is room, or there will be none any more.
     pub fn wake_writer(&mut self) {
         self.writer.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Checks what holds between any two calls; returns the bytes of DATA that it holds.
+    pub fn validate(&self, window: u32, text_bytes_max: usize) -> i64 {
+        let held = i64::from(self.held);
+        if !self.is_received() {
+            let due = self.receive_window + i64::from(self.unannounced) + held;
+            assert_eq!(due, i64::from(window), "the window of stream {}", self.id);
+        }
+        assert!(self.read <= self.inbox.len() && self.unread() <= text_bytes_max, "{} bytes wait", self.unread());
+        assert!(
+            self.inbox.len() <= 2 * text_bytes_max,
+            "{} bytes are kept, {} unread",
+            self.inbox.len(),
+            self.unread()
+        );
+        assert!(self.send_window <= i64::from(WINDOW_BYTES_MAX) || !self.is_open());
+        held
     }
 
     /// What RST_STREAM has to say where the holder lets go of a stream that is not over; `None` = it is over.
