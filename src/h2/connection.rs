@@ -552,7 +552,7 @@ impl Connection {
     pub(super) fn validate(&mut self) {
         assert!(self.partial.len() < HEADER_BYTES + PAYLOAD_BYTES_MAX);
         assert!(self.block.as_ref().is_none_or(|block| block.bytes.len() <= bounds::HEAD_BYTES_MAX));
-        assert!(self.resets.len() <= RESETS_REMEMBERED);
+        assert!(self.resets.len() <= RESETS_REMEMBERED_MIN.max(self.limits.streams as usize));
         if self.end.is_some() {
             return;
         }
