@@ -31,6 +31,8 @@ pub struct Session {
     blocked: Cell<bool>,
     /// The last stream was let go: the driver has to look at its clockwork.
     rested: Cell<bool>,
+    /// When something of the peer came last, coarse milliseconds.
+    heard_ms: Cell<u64>,
     /// Whoever shares the session out, and what was true of it when that was told last.
     owner: OnceCell<Box<dyn Fn()>>,
     terms: Cell<Terms>,
@@ -101,6 +103,7 @@ impl Session {
             driver: RefCell::default(),
             blocked: Cell::new(false),
             rested: Cell::new(false),
+            heard_ms: Cell::new(clock::now_ms()),
             owner: OnceCell::new(),
             terms: Cell::default(),
         })
@@ -163,6 +166,14 @@ impl Session {
     /// Takes no more streams, and ends with the last one.
     pub fn leave(&self) {
         self.with(Connection::leave);
+    }
+
+    /// Somebody has waited in vain for this long: where nothing at all came meanwhile the transport may be dead, of which
+    /// nobody tells. No more streams are opened on it then.
+    pub fn doubt(&self, silent_ms: u64) {
+        if self.heard_ms.get().saturating_add(silent_ms) <= clock::now_ms() {
+            self.leave();
+        }
     }
 
     /// Ends it as if the transport were gone: its driver is.
@@ -263,7 +274,7 @@ impl Session {
                 return Ok(());
             }
             match input.try_fill_eagerly(&self.transport, way.buffers) {
-                Ok(Read::Bytes(_)) => {}
+                Ok(Read::Bytes(_)) => self.heard_ms.set(clock::now_ms()),
                 Ok(Read::NotReady) => return Ok(()),
                 Ok(Read::End) | Err(_) => return Err(Ended::Gone),
             }
@@ -331,8 +342,9 @@ impl Session {
                 }
                 Woken::Timer => return clockwork.look(self, way),
                 Woken::Output => {
-                    let was_blocked = self.blocked.get();
-                    if was_blocked {
+                    if self.blocked.get() {
+                        // There is room again: the peer has taken something, however slow it is.
+                        clockwork.blocked_since_ms = None;
                         self.unblock()?
                     } else {
                         self.flush()?
@@ -398,6 +410,8 @@ impl Session {
 /// What of a session has to happen by when.
 struct Clockwork {
     settle_ms: u64,
+    /// What the machine said of streams that were begun.
+    begun: u32,
     idle_since_ms: Option<u64>,
     blocked_since_ms: Option<u64>,
     announced_since_ms: Option<u64>,
@@ -407,6 +421,7 @@ impl Clockwork {
     fn new(way: &Drive<'_>) -> Self {
         Self {
             settle_ms: clock::now_ms() + way.settle_ms,
+            begun: 0,
             idle_since_ms: None,
             blocked_since_ms: None,
             announced_since_ms: None,
@@ -434,6 +449,10 @@ impl Clockwork {
             *since = if is_so { since.or(Some(now_ms)) } else { None };
             *since
         };
+        // Requests that were answered where they were read have left no stream to be seen here.
+        if std::mem::replace(&mut self.begun, machine.begun()) != machine.begun() {
+            self.idle_since_ms = None;
+        }
         let idle = keep(&mut self.idle_since_ms, machine.streams() == 0).map(|since| since + way.idle_ms);
         let stalled = keep(&mut self.blocked_since_ms, session.blocked.get()).map(|since| since + way.send_ms);
         let settle = (!machine.is_settled()).then_some(self.settle_ms);
