@@ -231,12 +231,30 @@ impl Session {
             }
             let outcome = self.receive(&way, input, head, &mut opened).await;
             if let Err(ended) = outcome.and_then(|()| self.flush()) {
+                self.hear_out(&way, input, head);
                 return self.bury(ended);
             }
             self.report();
             self.rest(input, way.buffers);
             if let Err(ended) = self.wait(&way, &mut clockwork, input).await {
+                self.hear_out(&way, input, head);
                 return self.bury(ended);
+            }
+        }
+    }
+
+    /// What the peer has said before the transport broke counts, although sending was what found it broken: answers that
+    /// are whole, and which requests it has not processed. Requests do not: nobody can be answered any more.
+    fn hear_out(&self, way: &Drive<'_>, input: &mut Input, head: &mut RequestHead) {
+        let mut left = bounds::HTTP2_BURST_BYTES;
+        while self.end().is_none() && left > 0 {
+            let mut machine = self.machine.borrow_mut();
+            let Ok((taken, None)) = machine.feed(input.unread(), head, clock::now_ms()) else { return };
+            drop(machine);
+            input.consume(taken);
+            left = left.saturating_sub(taken.max(1));
+            if !matches!(input.try_fill(&self.transport, way.buffers), Ok(Read::Bytes(_))) {
+                return;
             }
         }
     }

@@ -168,3 +168,27 @@ fn trailers_come_behind_a_length() {
         assert_eq!(answer.trailer("grpc-status"), Some("0"), "{answer:?}");
     }
 }
+
+/// What an upstream has said before its connection broke counts, also where the gateway was about to send: a POST that it
+/// has not processed goes out again.
+#[test]
+fn goaway_counts_although_the_connection_breaks_behind_it() {
+    for _ in 0..5 {
+        let origin = H2Origin::clear();
+        let gateway = origin.config().start();
+        let mut client = gateway.client();
+        client.send(get("/first"));
+        let (mut peer, request) = origin.accept_request();
+        peer.answer(request.stream, 200, "first");
+        assert_eq!(client.read_response().text(), "first");
+        gateway.freeze();
+        client.send(post("/", "body"));
+        peer.send(Frame::goaway(request.stream, NO_ERROR));
+        peer.wire.reset();
+        gateway.signal(rustix::process::Signal::CONT);
+        let (mut fresh, again) = origin.accept_request();
+        assert_eq!((again.field(":method"), again.body.as_slice()), (Some("POST"), &b"body"[..]));
+        fresh.answer(again.stream, 200, "sent again");
+        assert_eq!(client.read_response().text(), "sent again");
+    }
+}
