@@ -75,8 +75,9 @@ pub async fn run(connection: Connection) {
         core.stats.reason(end.reason);
     }
     session.transport().shutdown();
-    if matches!(ended, Ended::Broken(_)) {
-        // The last words are lost where what the peer still sends meets a closed socket.
+    if ended != Ended::Gone {
+        // The last words are lost where what the peer still sends meets a closed socket; without GOAWAY a client does not
+        // know that the request it has just sent may be sent again.
         linger(&core, session.transport(), &timer, input, bounds::HTTP2_LINGER_BYTES_MAX).await;
     } else {
         input.discard(&core.buffers);

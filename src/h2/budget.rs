@@ -10,7 +10,7 @@ use crate::stats::Reason;
 /// What is paid for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item {
-    /// RST_STREAM of a client. Rapid reset (CVE-2023-44487): each open and reset costs an exchange begun for nothing.
+    /// RST_STREAM of a client in front of the answer. Rapid reset (CVE-2023-44487): each open and reset costs an exchange begun for nothing.
     /// A page that is left cancels some hundred requests at once, and not again in the next second.
     Reset,
     /// A stream that the peer made us reset. MadeYouReset (CVE-2025-8671): the same, by breaking a rule of the stream.
@@ -24,7 +24,8 @@ pub enum Item {
     /// PING: each is answered (CVE-2019-9512). Who measures bandwidth sends one per round trip as long as DATA comes (gRPC
     /// does): each frame of DATA that went out earns one.
     Ping,
-    /// PRIORITY and PRIORITY_UPDATE: read and forgotten (CVE-2019-9513).
+    /// PRIORITY and PRIORITY_UPDATE: read and forgotten (CVE-2019-9513). RST_STREAM behind the beginning of an answer, too:
+    /// what was done for the stream was not done for nothing.
     Priority,
     /// WINDOW_UPDATE. Each frame of DATA that went out earns some: clients answer each with two.
     Window,

@@ -222,6 +222,11 @@ impl Connection {
         self.streams.len()
     }
 
+    /// Another number whenever a stream was begun since: a connection whose streams are all over at once is in use, too.
+    pub fn begun(&self) -> u32 {
+        self.last_id.max(self.next_id)
+    }
+
     /// Whether nothing can come of this connection any more: it has ended, or is leaving and nobody holds a stream.
     pub fn is_over(&self) -> bool {
         let left = matches!(self.leaving, Leaving::Last(_)) || self.peer_last.is_some();

@@ -18,6 +18,8 @@ mod send;
 mod settings;
 mod stream;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 pub use budget::End;
 pub use connection::{Connection, Limits, Role, Tally, Text};

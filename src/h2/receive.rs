@@ -6,7 +6,7 @@ use super::frame::{
     ErrorCode, HEADER_BYTES, Header, PAYLOAD_BYTES_MAX, PREFACE, WINDOW_BYTES_MAX, flag, kind, number, unpad,
     write_ping, write_settings_ack,
 };
-use super::stream::{Cut, Inbound, Stream};
+use super::stream::{Cut, Inbound, Outbound, Stream};
 use super::streams::StreamKey;
 use crate::bounds;
 use crate::http::RequestHead;
@@ -251,13 +251,19 @@ impl Connection {
         if header.stream == 0 || self.is_idle(header.stream) {
             return Err(End::broken(ErrorCode::ProtocolError, "reset_idle"));
         }
-        self.bury_orphan(header.stream);
+        let is_orphan = self.bury_orphan(header.stream);
         let refused = number(payload) == ErrorCode::RefusedStream as u32;
+        let mut is_answered = true;
         if let Some(stream) = self.streams.find(header.stream).and_then(|key| self.streams.get(key)) {
             let untouched = matches!(stream.inbound, Inbound::Head) && !stream.has_text();
+            is_answered = !matches!(stream.outbound, Outbound::Head);
             stream.cut(if refused && untouched { Cut::Refused } else { Cut::Reset });
         }
-        if self.is_server() { self.budget.spend(Item::Reset, now_ms) } else { Ok(()) }
+        // Whose answer has begun, or is over, was not begun for nothing: readers of streams leave all the time.
+        match self.is_server() && !is_orphan {
+            true => self.budget.spend(if is_answered { Item::Priority } else { Item::Reset }, now_ms),
+            false => Ok(()),
+        }
     }
 
     fn settings(&mut self, header: Header, payload: &[u8], now_ms: u64) -> Result<(), End> {

@@ -213,9 +213,14 @@ impl Stream {
         Ok(())
     }
 
-    /// Ends both directions.
+    /// Ends both directions. The first cut says why: who was refused is not cut once more by the end of the connection.
     pub fn cut(&mut self, cut: Cut) {
-        if !matches!(self.inbound, Inbound::Ended) || cut == Cut::Refused {
+        let is_over = match self.inbound {
+            Inbound::Cut(_) => true,
+            Inbound::Ended => cut != Cut::Refused,
+            _ => false,
+        };
+        if !is_over {
             self.inbound = Inbound::Cut(cut);
         }
         if !matches!(self.outbound, Outbound::Ended) {

@@ -31,6 +31,8 @@ pub struct Session {
     blocked: Cell<bool>,
     /// The last stream was let go: the driver has to look at its clockwork.
     rested: Cell<bool>,
+    /// When something of the peer came last, coarse milliseconds.
+    heard_ms: Cell<u64>,
     /// Whoever shares the session out, and what was true of it when that was told last.
     owner: OnceCell<Box<dyn Fn()>>,
     terms: Cell<Terms>,
@@ -101,6 +103,7 @@ impl Session {
             driver: RefCell::default(),
             blocked: Cell::new(false),
             rested: Cell::new(false),
+            heard_ms: Cell::new(clock::now_ms()),
             owner: OnceCell::new(),
             terms: Cell::default(),
         })
@@ -165,6 +168,14 @@ impl Session {
         self.with(Connection::leave);
     }
 
+    /// Somebody has waited in vain for this long: where nothing at all came meanwhile the transport may be dead, of which
+    /// nobody tells. No more streams are opened on it then.
+    pub fn doubt(&self, silent_ms: u64) {
+        if self.heard_ms.get().saturating_add(silent_ms) <= clock::now_ms() {
+            self.leave();
+        }
+    }
+
     /// Ends it as if the transport were gone: its driver is.
     pub fn abort(&self) {
         self.bury(Ended::Gone);
@@ -220,12 +231,30 @@ impl Session {
             }
             let outcome = self.receive(&way, input, head, &mut opened).await;
             if let Err(ended) = outcome.and_then(|()| self.flush()) {
+                self.hear_out(&way, input, head);
                 return self.bury(ended);
             }
             self.report();
             self.rest(input, way.buffers);
             if let Err(ended) = self.wait(&way, &mut clockwork, input).await {
+                self.hear_out(&way, input, head);
                 return self.bury(ended);
+            }
+        }
+    }
+
+    /// What the peer has said before the transport broke counts, although sending was what found it broken: answers that
+    /// are whole, and which requests it has not processed. Requests do not: nobody can be answered any more.
+    fn hear_out(&self, way: &Drive<'_>, input: &mut Input, head: &mut RequestHead) {
+        let mut left = bounds::HTTP2_BURST_BYTES;
+        while self.end().is_none() && left > 0 {
+            let mut machine = self.machine.borrow_mut();
+            let Ok((taken, None)) = machine.feed(input.unread(), head, clock::now_ms()) else { return };
+            drop(machine);
+            input.consume(taken);
+            left = left.saturating_sub(taken.max(1));
+            if !matches!(input.try_fill(&self.transport, way.buffers), Ok(Read::Bytes(_))) {
+                return;
             }
         }
     }
@@ -269,7 +298,7 @@ impl Session {
                 return Ok(());
             }
             match input.try_fill_eagerly(&self.transport, way.buffers) {
-                Ok(Read::Bytes(_)) => {}
+                Ok(Read::Bytes(_)) => self.heard_ms.set(clock::now_ms()),
                 Ok(Read::NotReady) => return Ok(()),
                 Ok(Read::End) | Err(_) => return Err(Ended::Gone),
             }
@@ -337,8 +366,9 @@ impl Session {
                 }
                 Woken::Timer => return clockwork.look(self, way),
                 Woken::Output => {
-                    let was_blocked = self.blocked.get();
-                    if was_blocked {
+                    if self.blocked.get() {
+                        // There is room again: the peer has taken something, however slow it is.
+                        clockwork.blocked_since_ms = None;
                         self.unblock()?
                     } else {
                         self.flush()?
@@ -404,6 +434,8 @@ impl Session {
 /// What of a session has to happen by when.
 struct Clockwork {
     settle_ms: u64,
+    /// What the machine said of streams that were begun.
+    begun: u32,
     idle_since_ms: Option<u64>,
     blocked_since_ms: Option<u64>,
     announced_since_ms: Option<u64>,
@@ -413,6 +445,7 @@ impl Clockwork {
     fn new(way: &Drive<'_>) -> Self {
         Self {
             settle_ms: clock::now_ms() + way.settle_ms,
+            begun: 0,
             idle_since_ms: None,
             blocked_since_ms: None,
             announced_since_ms: None,
@@ -440,6 +473,10 @@ impl Clockwork {
             *since = if is_so { since.or(Some(now_ms)) } else { None };
             *since
         };
+        // Requests that were answered where they were read have left no stream to be seen here.
+        if std::mem::replace(&mut self.begun, machine.begun()) != machine.begun() {
+            self.idle_since_ms = None;
+        }
         let idle = keep(&mut self.idle_since_ms, machine.streams() == 0).map(|since| since + way.idle_ms);
         let stalled = keep(&mut self.blocked_since_ms, session.blocked.get()).map(|since| since + way.send_ms);
         let settle = (!machine.is_settled()).then_some(self.settle_ms);

@@ -155,7 +155,10 @@ impl Connection {
                 Ok(Filled::Bytes) => self.heard = true,
                 Ok(Filled::End) => return Err(UpstreamError::Closed(begun)),
                 Err(ReadError::Io(error)) => return Err(self.broken(&error, begun)),
-                Err(ReadError::Expired) => return Err(UpstreamError::ReadExpired),
+                Err(ReadError::Expired) => {
+                    self.stream.session().into_iter().for_each(|session| session.doubt(silence.most_ms));
+                    return Err(UpstreamError::ReadExpired);
+                }
                 Err(ReadError::WatchedGone) => return Err(UpstreamError::ClientGone),
             }
         }

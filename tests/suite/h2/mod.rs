@@ -3,7 +3,7 @@
 //! `frames` is the scripted end, for other areas too. The other files: the rules of the protocol section by section
 //! (`conformance`), what becomes of messages (`messages`, `bodies`, `websocket`), what two readers must not understand
 //! differently (`smuggling`), many streams at once (`multiplexing`), the cache (`caching`), the end of a connection
-//! (`endings`), and those who mean harm (`abuse`).
+//! (`endings`), those who mean harm (`abuse`), and those who mean none and were cut all the same (`review`).
 
 pub mod frames;
 
@@ -14,6 +14,7 @@ mod conformance;
 mod endings;
 mod messages;
 mod multiplexing;
+mod review;
 mod self_test;
 mod smuggling;
 mod websocket;

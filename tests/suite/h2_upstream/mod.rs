@@ -2,7 +2,7 @@
 //! clients of either version.
 
 mod caller;
-mod origin;
+pub mod origin;
 
 mod bodies;
 mod cached;
