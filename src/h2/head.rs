@@ -46,7 +46,7 @@ impl Connection {
             };
             return outcome.or_else(|code| self.reset(id, code, now_ms)).map(|()| None);
         }
-        if self.is_server() && self.is_idle(id) {
+        if self.is_server() && (self.is_idle(id) || self.is_left_behind(id)) {
             return self.request(id, end_stream, block, head, now_ms);
         }
         self.pass_over(block)?;

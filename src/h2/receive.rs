@@ -123,10 +123,11 @@ impl Connection {
         Ok(None)
     }
 
-    /// Whether nobody has begun a stream of this number yet.
+    /// Whether nobody has begun a stream of this number yet. What was begun behind the last one that is processed was begun,
+    /// too: its frames may be under way (§6.8).
     pub(super) fn is_idle(&self, id: u32) -> bool {
         match (self.is_server(), id % 2 == 1) {
-            (true, true) => id > self.last_id,
+            (true, true) => id > self.last_id && !self.is_left_behind(id),
             (false, true) => id >= self.next_id,
             (_, false) => true,
         }
@@ -152,7 +153,7 @@ impl Connection {
                 return Ok(());
             }
             // What is under way for a stream that we have reset is passed over; who sends on one that was over is told.
-            return match self.was_reset(header.stream) {
+            return match self.was_reset(header.stream) || self.is_left_behind(header.stream) {
                 true => Ok(()),
                 false => self.reset(header.stream, ErrorCode::StreamClosed, now_ms),
             };
