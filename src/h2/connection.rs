@@ -68,7 +68,8 @@ enum Leaving {
     Last(u32),
 }
 
-/// Streams that were reset or let go from here of late: what is still under way for them is passed over.
+/// Streams that were reset or let go from here of late: what is still under way for them is passed over. At least so many
+/// are remembered, and as many as may be open: all of them may be given up at once.
 const RESETS_REMEMBERED: usize = 32;
 /// Content of the PING that asks whether GOAWAY was seen.
 const LEAVING_PING: [u8; 8] = *b"leaving!";
@@ -355,8 +356,11 @@ impl Connection {
         if stream.writer.is_none() {
             let ticket = *stream.ticket.get_or_insert(self.next_ticket);
             self.next_ticket += 1;
-            let place = self.waiting.partition_point(|(other, _)| *other <= ticket);
-            self.waiting.insert(place, (ticket, key));
+            let place = self.waiting.partition_point(|(other, _)| *other < ticket);
+            // Whoever was told by its own window has kept its place.
+            if self.waiting.get(place) != Some(&(ticket, key)) {
+                self.waiting.insert(place, (ticket, key));
+            }
         }
         keep(&mut stream.writer, waker);
     }
@@ -448,10 +452,14 @@ impl Connection {
     }
 
     pub(super) fn remember_reset(&mut self, id: u32) {
-        if self.resets.len() == RESETS_REMEMBERED {
+        if self.resets.len() >= self.resets_remembered() {
             self.resets.pop_front();
         }
         self.resets.push_back(id);
+    }
+
+    fn resets_remembered(&self) -> usize {
+        RESETS_REMEMBERED.max(self.limits.streams as usize)
     }
 
     pub(super) fn was_reset(&self, id: u32) -> bool {
@@ -514,7 +522,7 @@ impl Connection {
     pub(super) fn validate(&mut self) {
         assert!(self.partial.len() < HEADER_BYTES + PAYLOAD_BYTES_MAX);
         assert!(self.block.as_ref().is_none_or(|block| block.bytes.len() <= bounds::HEAD_BYTES_MAX));
-        assert!(self.resets.len() <= RESETS_REMEMBERED);
+        assert!(self.resets.len() <= self.resets_remembered());
         if self.end.is_some() {
             return;
         }

@@ -90,14 +90,30 @@ impl Pair {
         match choices.below(32) {
             0..4 => self.begin(choices),
             4 => (0..choices.below(50)).for_each(|_| self.begin(choices)),
-            5..9 => drop(self.write(nth, true, choices.size())),
-            9..13 => drop(self.write(nth, false, choices.size())),
-            13..15 => drop(self.read(nth, true, choices.size())),
-            15..17 => drop(self.read(nth, false, choices.size())),
-            17..20 => drop(self.send(true, choices.size() * 8)),
-            20..23 => drop(self.send(false, choices.size() * 8)),
-            23..25 => drop(self.deliver_up(choices.size() * 8, choices)),
-            25..27 => drop(self.deliver_down(choices.size() * 8)),
+            5..9 => {
+                self.write(nth, true, choices.size());
+            }
+            9..13 => {
+                self.write(nth, false, choices.size());
+            }
+            13..15 => {
+                self.read(nth, true, choices.size());
+            }
+            15..17 => {
+                self.read(nth, false, choices.size());
+            }
+            17..20 => {
+                self.send(true, choices.size() * 8);
+            }
+            20..23 => {
+                self.send(false, choices.size() * 8);
+            }
+            23..25 => {
+                self.deliver_up(choices.size() * 8, choices);
+            }
+            25..27 => {
+                self.deliver_down(choices.size() * 8);
+            }
             27 => self.leave_exchange(nth, true),
             28 => self.leave_exchange(nth, false),
             29 if choices.byte() % 4 == 0 => (0..self.exchanges.len()).for_each(|nth| self.leave_exchange(nth, false)),
@@ -361,6 +377,66 @@ impl Exchange {
             (true, Cut::Reset) => assert!(self.server_left, "the server has given it up"),
             (false, Cut::Reset) => assert!(self.client_left, "the client has given it up"),
             (_, cut) => assert!(false, "{cut:?}: no honest message is malformed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request with a body of that kind whose choices are these.
+    fn wired(streams: u32, requests: usize, choices: &[u8]) -> Pair {
+        let mut pair = Pair::new(streams);
+        pair.settle();
+        (0..requests).for_each(|_| pair.begin(&mut Choices::new(choices)));
+        pair
+    }
+
+    impl Pair {
+        fn settle(&mut self) {
+            for _ in 0..3 {
+                self.exchange();
+            }
+        }
+
+        fn exchange(&mut self) {
+            self.send(true, usize::MAX);
+            self.send(false, usize::MAX);
+            self.deliver_up(usize::MAX, &mut Choices::new(&[]));
+            self.deliver_down(usize::MAX);
+        }
+    }
+
+    #[test]
+    fn a_server_that_gives_up_everything_at_once_does_not_blame_the_client() {
+        // POST, a body of 3 × 500 bytes with its length.
+        let mut pair = wired(100, 80, &[1, 0x0f, 0xa5]);
+        for nth in 0..80 {
+            assert_eq!(pair.exchanges[nth].request.body.len(), 1_500);
+            pair.write(nth, true, 100);
+        }
+        pair.exchange();
+        (0..80).for_each(|nth| pair.leave_exchange(nth, false));
+        for _ in 0..4 {
+            (0..80).for_each(|nth| {
+                pair.write(nth, true, 100);
+            });
+        }
+        pair.finish(&mut Choices::new(&[]));
+    }
+
+    #[test]
+    fn a_peer_that_raises_windows_by_nothing_much_is_no_reason_to_remember_more() {
+        let mut pair = wired(100, 2, &[1, 0xff, 0xff]);
+        pair.client.send_window = 0;
+        pair.write(0, true, usize::MAX);
+        for _ in 0..1_000 {
+            let mut update = Vec::new();
+            crate::h2::frame::write_window_update(&mut update, 1, 1);
+            pair.client.feed(&update, &mut RequestHead::default(), 0).expect("a right update");
+            pair.write(0, true, usize::MAX);
+            pair.client.validate();
         }
     }
 }

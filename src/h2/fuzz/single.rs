@@ -129,6 +129,7 @@ pub fn run(role: Role, cuts: Cuts, program: &[u8]) -> Trace {
             }
         }
     }
+    run.end();
     run.trace
 }
 
@@ -376,6 +377,7 @@ impl Run {
             };
         }
         let before = self.connection.output().len();
+        let was_open = self.connection.streams.peek(held.key).is_some_and(|stream| stream.id != 0);
         let piece = outgoing.piece(choices.size());
         let written = self.connection.write(held.key, &piece);
         let most = before.max(bounds::HTTP2_OUTPUT_BYTES_MAX) + 2 * bounds::HEAD_BYTES_MAX;
@@ -389,6 +391,10 @@ impl Run {
             }
         } else {
             assert!(self.connection.is_cut(held.key), "only what is cut takes nothing");
+        }
+        if self.connection.streams.peek(held.key).is_some_and(|stream| stream.id != 0 && !was_open) {
+            let open = self.connection.streams.iter_mut().filter(|stream| stream.id != 0 && stream.is_open()).count();
+            assert!(open <= self.connection.streams_max() as usize, "no more streams than the peer allows");
         }
         self.note(&format!("{written:?}"));
     }
