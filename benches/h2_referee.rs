@@ -1,6 +1,6 @@
 //! Speed of HTTP/2 framing as a server, in memory: what one request costs without system calls and without TLS.
 //!
-//! Goal: nanoseconds per request for the h2 crate, the referee, on what h2load sends with 16 streams (`GET /1k`, 16 heads
+//! Goal: nanoseconds per request for our own connection and for the h2 crate, the referee, on what h2load sends with 16 streams (`GET /1k`, 16 heads
 //! per read, recorded): 16 reads of 16 requests per iteration, each answered by 200, three fields and 1 KB of body.
 //! With `NAME ROUNDS` as arguments runs one server that often and nothing else, with `names` lists them:
 //! `benches/load/instructions.py h2` counts instructions that way, and this bench itself does where `perf stat` can.
@@ -19,6 +19,9 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use criterion::{Criterion, Throughput};
 use http::{Response, StatusCode};
+use ringway::bounds;
+use ringway::h2::{Connection, Limits, Role};
+use ringway::http::RequestHead;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Reads per iteration, and requests per read.
@@ -27,6 +30,8 @@ const STREAMS: usize = 16;
 const REQUESTS: usize = READS * STREAMS;
 const BODY_BYTES: usize = 1024;
 const HEADS_MAX: usize = 128;
+/// The head of our answers, with the fields that the referee is given.
+const TEXT: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 1024\r\nContent-Type: text/plain\r\nDate: Mon, 23 Nov 2026 12:00:00 GMT\r\n\r\n";
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// SETTINGS: no push, windows of 2^30 - 1 for each stream; WINDOW_UPDATE to the same for the connection.
@@ -49,12 +54,12 @@ fn main() {
 /// A server: takes what was received, appends what it answers. It has been given the client's opening.
 type Server = Box<dyn FnMut(&[u8], &mut Vec<u8>)>;
 
-const NAMES: [&str; 1] = ["referee"];
+const NAMES: [&str; 2] = ["ringway", "referee"];
 
-/// The servers that are measured. Ours comes here: a function that gives the opening to a connection and returns what feeds
-/// it, answers each request that is complete and drains the output.
+/// The servers that are measured.
 fn server(name: &str) -> Option<Server> {
     match name {
+        "ringway" => Some(ringway()),
         "referee" => Some(referee()),
         _ => None,
     }
@@ -166,6 +171,34 @@ impl Client {
             assert!(head_bytes <= STREAMS * HEADS_MAX);
         }
     }
+}
+
+/// Our connection, driven as its session would drive it: fed request by request, each answered by the text that `proxy`
+/// writes, drained after each read.
+fn ringway() -> Server {
+    let limits = Limits { streams: 128, head_bytes: bounds::HEAD_BYTES_DEFAULT, fields: bounds::FIELDS_DEFAULT };
+    let mut connection = Connection::new(Role::Server, limits, 0);
+    let mut head = RequestHead::default();
+    let opening = [PREFACE, OPENING, SETTINGS_ACK].concat();
+    let opened = connection.feed(&opening, &mut head, 0).expect("an opening that is right");
+    assert_eq!(opened, (opening.len(), None));
+    connection.sent(usize::MAX);
+    let text = [TEXT, [b'x'; BODY_BYTES].as_slice()].concat();
+    Box::new(move |received, answer| {
+        let mut rest = received;
+        while !rest.is_empty() {
+            let (taken, opened) = connection.feed(rest, &mut head, 0).expect("well formed");
+            rest = rest.get(taken..).expect("no more than there is");
+            if let Some(request) = opened {
+                black_box(head.target().len());
+                let written = connection.write(request.key, black_box(&text));
+                assert_eq!(written, Ok(text.len()), "the windows are wide");
+                connection.release(request.key, 0);
+            }
+        }
+        answer.extend_from_slice(connection.output());
+        connection.sent(usize::MAX);
+    })
 }
 
 /// The two halves of a connection in memory. Flushing does nothing, so that all answers to a read are one piece.

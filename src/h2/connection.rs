@@ -78,8 +78,8 @@ enum Leaving {
 }
 
 /// Streams that were reset or let go from here of late: what is still under way for them is passed over. At least so many
-/// are remembered, and as many as a client may have open: they may all be cut at once.
-const RESETS_REMEMBERED_MIN: usize = 32;
+/// are remembered, and as many as may be open: all of them may be given up at once.
+const RESETS_REMEMBERED: usize = 32;
 /// Content of the PING that asks whether GOAWAY was seen.
 const LEAVING_PING: [u8; 8] = *b"leaving!";
 /// A stream whose answer is whole while its request is not, and which nobody holds any more: clients that are still
@@ -491,10 +491,14 @@ impl Connection {
     }
 
     pub(super) fn remember_reset(&mut self, id: u32) {
-        if self.resets.len() >= RESETS_REMEMBERED_MIN.max(self.limits.streams as usize) {
+        if self.resets.len() >= self.resets_remembered() {
             self.resets.pop_front();
         }
         self.resets.push_back(id);
+    }
+
+    fn resets_remembered(&self) -> usize {
+        RESETS_REMEMBERED.max(self.limits.streams as usize)
     }
 
     pub(super) fn was_reset(&self, id: u32) -> bool {
@@ -557,7 +561,7 @@ impl Connection {
     pub(super) fn validate(&mut self) {
         assert!(self.partial.len() < HEADER_BYTES + PAYLOAD_BYTES_MAX);
         assert!(self.block.as_ref().is_none_or(|block| block.bytes.len() <= bounds::HEAD_BYTES_MAX));
-        assert!(self.resets.len() <= RESETS_REMEMBERED_MIN.max(self.limits.streams as usize));
+        assert!(self.resets.len() <= self.resets_remembered());
         if self.end.is_some() {
             return;
         }

@@ -397,10 +397,6 @@ fn receive_data(stream: &mut Stream, data: &[u8], bytes: u32, end_stream: bool) 
     if let Inbound::Raw(Some(left)) = &mut stream.inbound {
         // More than was announced (§8.1.1).
         *left = left.checked_sub(data.len() as u64).ok_or(Some(ErrorCode::ProtocolError))?;
-        // Less than was announced: judged before the data is held, what is refused is given back by the caller.
-        if end_stream && *left > 0 {
-            return Err(Some(ErrorCode::ProtocolError));
-        }
     }
     stream.put(data);
     if end_stream { stream.end(&[]).map_err(Some) } else { Ok(()) }

@@ -86,6 +86,11 @@ impl Connection {
         if self.peer_last.is_some() || self.next_id > WINDOW_BYTES_MAX {
             return Err(Cut::Refused);
         }
+        // The peer has allowed fewer since the stream was opened (§5.1.2): it never saw it.
+        if self.streams.len() > self.peer.streams as usize {
+            self.streams.get(key).into_iter().for_each(|stream| stream.cut(Cut::Refused));
+            return Err(Cut::Refused);
+        }
         let id = self.next_id;
         let start = begin_block(&mut self.out);
         let Ok(shape) = encode_request(&mut self.encoder, text, scheme, &mut self.out) else {

@@ -57,7 +57,7 @@ pub struct Stream {
     read: usize,
     /// Where the last chunk of the inbox begins: as long as nothing of it was read, DATA that follows joins it.
     chunk: Option<usize>,
-    /// Bytes of DATA that came and were not given back to the windows yet: they are in the inbox.
+    /// Bytes of DATA that came and were not given back to the windows yet: at least those that are in the inbox.
     held: u32,
     /// Bytes that the stream's window is to be raised by.
     pub unannounced: u32,
@@ -132,6 +132,11 @@ impl Stream {
 
     /// The place for text that is put in front of whoever reads.
     pub fn inbox(&mut self) -> &mut Vec<u8> {
+        // A reader who never catches up: what was read is let go where that is at least as much as is moved.
+        if self.read > self.inbox.len() / 2 {
+            self.inbox.drain(..self.read);
+            self.read = 0;
+        }
         &mut self.inbox
     }
 
@@ -163,10 +168,7 @@ impl Stream {
         buffer.extend_from_slice(unread.get(..count).unwrap_or_default());
         self.read += count;
         self.chunk = self.chunk.filter(|start| *start >= self.read);
-        let mut freed = u32::try_from(count).unwrap_or(u32::MAX).min(self.held);
         if self.read == self.inbox.len() {
-            // Framing that was put on is no DATA: what is left of the count is freed with the last byte.
-            freed = self.held;
             self.inbox = Vec::new();
             self.read = 0;
             self.chunk = None;
@@ -176,6 +178,8 @@ impl Stream {
             self.chunk = self.chunk.map(|start| start - self.read);
             self.read = 0;
         }
+        // Framing that was put on is no DATA. Of unread text any byte may be: what is held is no less than that.
+        let freed = self.held.saturating_sub(u32::try_from(self.unread()).unwrap_or(u32::MAX));
         self.held -= freed;
         (count, freed)
     }
@@ -265,5 +269,42 @@ impl Stream {
             return None;
         }
         Some(if is_server { ErrorCode::InternalError } else { ErrorCode::Cancel })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_never_catches_up_makes_nothing_grow() {
+        let mut stream = Stream::new(1, Inbound::Raw(None), 65_535, 65_535);
+        stream.put(&[b'x'; 5_000]);
+        for _ in 0..1_000 {
+            stream.put(&[b'x'; 1_000]);
+            let mut buffer = Vec::with_capacity(1_000);
+            assert_eq!(stream.take(&mut buffer), (1_000, 1_000));
+            assert!(stream.inbox.len() < 50_000, "what was read is let go");
+        }
+        assert_eq!((stream.unread(), stream.held), (5_000, 5_000));
+    }
+
+    #[test]
+    fn framing_that_was_put_on_gives_nothing_back() {
+        let mut stream = Stream::new(1, Inbound::Chunked, 65_535, 65_535);
+        let (mut window, mut text) = (65_535_u32, 0);
+        for _ in 0..20 {
+            // A peer that sends byte by byte all that it may, to a reader who is slower.
+            for _ in 0..std::mem::take(&mut window) {
+                stream.put(b"x");
+            }
+            text = text.max(stream.unread());
+            let mut buffer = Vec::with_capacity(65_535);
+            window += stream.take(&mut buffer).1;
+        }
+        assert!(text <= 6 * 65_535, "{text} bytes of text for a window of 65,535");
+        let mut buffer = Vec::with_capacity(1 << 20);
+        window += stream.take(&mut buffer).1;
+        assert_eq!((window, stream.unread()), (65_535, 0));
     }
 }

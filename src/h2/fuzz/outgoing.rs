@@ -140,7 +140,7 @@ impl Outgoing {
     pub fn piece(&self, most: usize) -> Vec<u8> {
         let mut piece = self.heads.last().cloned().unwrap_or_default();
         if self.heads.len() < 2 {
-            piece.extend_from_slice(&self.text[self.at..self.text.len().min(self.at + most)]);
+            piece.extend_from_slice(&self.text[self.at..self.text.len().min(self.at.saturating_add(most))]);
         }
         piece
     }

@@ -27,6 +27,17 @@ pub enum Cuts {
     Pieces(usize),
 }
 
+/// What a byte of a program asks for, in [`Run::peer`] (below 14) and [`Run::owner`]: often what keeps a connection going,
+/// rarely what ends it.
+const STEPS: [usize; 64] = [
+    0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 6, 7, 7, 8, 8, 9, 10, 10, 11, 12, 13, 14, 14, 14,
+    15, 15, 16, 16, 17, 17, 17, 18, 18, 18, 19, 19, 19, 20, 20, 20, 21, 21, 22, 23, 24, 25, 25, 25, 25, 26, 26, 27,
+];
+
+/// What windows are raised by.
+const MORE: [u32; 16] =
+    [1, 9, 100, 200, 300, 5_000, 16_384, 30_000, 65_535, 70_000, 70_000, 1 << 20, 1 << 20, 0x7fff_0000, 0x7fff_ffff, 0];
+
 /// What came of a program, step by step.
 pub type Trace = Vec<u64>;
 
@@ -108,7 +119,7 @@ pub fn run(role: Role, cuts: Cuts, program: &[u8]) -> Trace {
     run.check();
     run.greet(choices.byte());
     while !choices.is_over() {
-        let step = choices.below(28);
+        let step = STEPS[usize::from(choices.byte()) % STEPS.len()];
         match step {
             0..14 => run.peer(step, &mut choices),
             _ => {
@@ -138,7 +149,7 @@ impl Run {
         let (byte, mut known) = (choices.byte(), self.view.begun());
         known.extend((1..self.next_id).step_by(2).skip(known.len()));
         match byte {
-            250.. => u32::from(byte) - 250,
+            254.. => u32::from(byte) - 252,
             _ => known.get(usize::from(byte) % known.len().max(1)).copied().unwrap_or(1),
         }
     }
@@ -147,6 +158,8 @@ impl Run {
     fn peer(&mut self, step: usize, choices: &mut Choices<'_>) {
         let mut out = std::mem::take(&mut self.pending);
         match step {
+            2..6 if self.role == Role::Server && self.next_id == 1 => self.peer_head(&mut out, choices),
+            0..8 if self.role != Role::Server && self.view.streams.is_empty() => peer_settings(&mut out, choices),
             0 | 1 => self.peer_head(&mut out, choices),
             2 | 3 => {
                 let (stream, choice, size) = (self.stream(choices), choices.byte(), choices.size());
@@ -163,7 +176,7 @@ impl Run {
             }
             6 | 7 => {
                 let stream = if choices.byte() & 1 == 0 { 0 } else { self.stream(choices) };
-                let more = choices.of(&[1, 100, 70_000, 1 << 20, 0x7fff_0000, 0x7fff_ffff, 0, 30_000]);
+                let more = choices.of(&MORE);
                 frame(&mut out, 8, 0, stream, &u32::to_be_bytes(more));
             }
             8 => peer_settings(&mut out, choices),
@@ -171,7 +184,9 @@ impl Run {
                 let content = choices.of(&[b"leaving!", b"12345678"]);
                 frame(&mut out, 6, choices.byte() & 1, 0, content);
             }
-            10 => frame(&mut out, 3, 0, self.stream(choices), &[0, 0, 0, choices.byte() % 14]),
+            10 if self.next_id > 1 || !self.view.streams.is_empty() => {
+                frame(&mut out, 3, 0, self.stream(choices), &[0, 0, 0, choices.byte() % 14])
+            }
             11 => {
                 let [a, b, c, d] = self.stream(choices).to_be_bytes();
                 match choices.below(4) {
@@ -185,7 +200,8 @@ impl Run {
                 frame(&mut out, kind, flags, stream, choices.take(size));
             }
             _ => {
-                let size = choices.below(12);
+                // Whatever follows is hardly a frame any more.
+                let size = choices.below(12).saturating_sub(8);
                 out.extend_from_slice(choices.take(size));
             }
         }
@@ -325,6 +341,9 @@ impl Run {
         let (is_head, websocket) = (request.is_head, request.websocket);
         let incoming = Incoming::response(is_head);
         self.held.push(Held { key, is_head, websocket, incoming, outgoing: Some(request), bell: None });
+        if choices.byte() % 4 != 0 {
+            self.write(self.held.len() - 1, choices);
+        }
     }
 
     fn read(&mut self, nth: usize, choices: &mut Choices<'_>) {
@@ -358,6 +377,7 @@ impl Run {
             };
         }
         let before = self.connection.output().len();
+        let was_open = self.connection.streams.peek(held.key).is_some_and(|stream| stream.id != 0);
         let piece = outgoing.piece(choices.size());
         let written = self.connection.write(held.key, &piece);
         let most = before.max(bounds::HTTP2_OUTPUT_BYTES_MAX) + 2 * bounds::HEAD_BYTES_MAX;
@@ -371,6 +391,10 @@ impl Run {
             }
         } else {
             assert!(self.connection.is_cut(held.key), "only what is cut takes nothing");
+        }
+        if self.connection.streams.peek(held.key).is_some_and(|stream| stream.id != 0 && !was_open) {
+            let open = self.connection.streams.iter_mut().filter(|stream| stream.id != 0 && stream.is_open()).count();
+            assert!(open <= self.connection.streams_max() as usize, "no more streams than the peer allows");
         }
         self.note(&format!("{written:?}"));
     }
@@ -423,8 +447,18 @@ impl Run {
 fn peer_settings(out: &mut Vec<u8>, choices: &mut Choices<'_>) {
     let mut payload = Vec::new();
     for _ in 0..=choices.below(3) {
-        let value = choices.of(&[0_u32, 1, 100, 4_096, 16_384, 70_000, 1 << 20, 0x7fff_ffff]);
-        payload.extend_from_slice(&[0, choices.of(&[1, 3, 4, 4, 5, 6, 8, 9])]);
+        let (setting, values): (u8, [u32; 4]) = choices.of(&[
+            (1, [0, 100, 4_096, 1 << 20]),
+            (3, [0, 1, 100, 5]),
+            (4, [0, 70_000, 100, 0x7fff_ffff]),
+            (4, [1_000, 70_000, 1 << 20, 65_535]),
+            (5, [16_384, 70_000, 0x00ff_ffff, 16_385]),
+            (8, [1, 1, 1, 0]),
+            (9, [0, 1, 2, 3]),
+            (2, [0, 0, 0, 1]),
+        ]);
+        payload.extend_from_slice(&[0, setting]);
+        let value = choices.of(&values);
         payload.extend_from_slice(&value.to_be_bytes());
     }
     frame(out, 4, 0, 0, &payload);

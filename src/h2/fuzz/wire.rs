@@ -69,8 +69,9 @@ pub struct View {
     send: i64,
     receive: i64,
     pub streams: BTreeMap<u32, Book>,
-    /// The smallest table that was allowed since the last block.
-    table_max: Option<usize>,
+    /// The table that is allowed, of that what can be used; the smallest one since the last block, where it was changed.
+    table: usize,
+    table_min: Option<usize>,
     decoder: Decoder,
     /// A block of the connection that has begun.
     block: Option<(u32, bool, Vec<u8>)>,
@@ -98,7 +99,8 @@ impl View {
             send: 65_535,
             receive: 65_535,
             streams: BTreeMap::new(),
-            table_max: None,
+            table: 4_096,
+            table_min: None,
             decoder: Decoder::new(4_096),
             block: None,
             settings: 0,
@@ -139,7 +141,11 @@ impl View {
             3 => drop(self.resets.insert(frame.stream)),
             4 if !frame.has(1) => {
                 self.settings += 1;
-                frame.payload.chunks_exact(6).for_each(|setting| self.take_setting(setting));
+                let mut table = self.table;
+                frame.payload.chunks_exact(6).for_each(|setting| self.take_setting(setting, &mut table));
+                if std::mem::replace(&mut self.table, table) != table {
+                    self.table_min = Some(self.table_min.map_or(table, |before| before.min(table)));
+                }
             }
             6 if !frame.has(1) => self.pings.push_back(frame.payload.to_vec()),
             8 if frame.stream == 0 => self.send += frame.number(0) & WINDOW_MAX,
@@ -151,14 +157,11 @@ impl View {
         }
     }
 
-    fn take_setting(&mut self, setting: &[u8]) {
+    fn take_setting(&mut self, setting: &[u8], table: &mut usize) {
         let value = setting[2..].iter().fold(0_i64, |value, byte| value << 8 | i64::from(*byte));
         match setting[1] {
             _ if setting[0] != 0 => {}
-            1 => {
-                let size = value as usize;
-                self.table_max = Some(self.table_max.map_or(size, |before| before.min(size)));
-            }
+            1 => *table = (value as usize).min(4_096),
             4 => {
                 let change = value - self.initial_send;
                 self.initial_send = value;
@@ -270,8 +273,8 @@ impl View {
             self.block = Some((stream, end_stream, block));
             return;
         }
-        if let Some(most) = self.table_max.take().filter(|most| *most < 4_096) {
-            assert!(size_update(&block).is_some_and(|size| size <= most), "a smaller table is said first");
+        if let Some(least) = self.table_min.take() {
+            assert_eq!(size_update(&block), Some(least), "a change of the table is said first");
         }
         if !self.is_server && stream > self.opened {
             assert!(stream % 2 == 1 && stream == self.opened + 2 - u32::from(self.opened == 0), "streams in order");
