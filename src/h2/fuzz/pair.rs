@@ -116,12 +116,14 @@ impl Pair {
             }
             27 => self.leave_exchange(nth, true),
             28 => self.leave_exchange(nth, false),
-            29 if choices.byte() % 4 == 0 => (0..self.exchanges.len()).for_each(|nth| self.leave_exchange(nth, false)),
-            30 if choices.byte() % 8 == 0 => {
+            29 if choices.byte().is_multiple_of(4) => {
+                (0..self.exchanges.len()).for_each(|nth| self.leave_exchange(nth, false))
+            }
+            30 if choices.byte().is_multiple_of(8) => {
                 self.server.announce_leaving();
                 self.is_leaving = true;
             }
-            31 if choices.byte() % 8 == 0 => {
+            31 if choices.byte().is_multiple_of(8) => {
                 self.server.leave();
                 self.is_leaving = true;
             }
@@ -376,7 +378,7 @@ impl Exchange {
             }
             (true, Cut::Reset) => assert!(self.server_left, "the server has given it up"),
             (false, Cut::Reset) => assert!(self.client_left, "the client has given it up"),
-            (_, cut) => assert!(false, "{cut:?}: no honest message is malformed"),
+            (_, cut) => unreachable!("{cut:?}: no honest message is malformed"),
         }
     }
 }

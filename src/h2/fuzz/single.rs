@@ -317,8 +317,8 @@ impl Run {
                 self.now_ms += choices.word() as u64;
                 self.connection.expire_orphans(self.now_ms);
             }
-            23 if choices.byte() % 8 == 0 => self.connection.announce_leaving(),
-            24 if choices.byte() % 8 == 0 => self.connection.leave(),
+            23 if choices.byte().is_multiple_of(8) => self.connection.announce_leaving(),
+            24 if choices.byte().is_multiple_of(8) => self.connection.leave(),
             25 | 26 => self.open(choices),
             _ => {
                 let Some(held) = self.held.get(nth) else { return };
@@ -341,7 +341,7 @@ impl Run {
         let (is_head, websocket) = (request.is_head, request.websocket);
         let incoming = Incoming::response(is_head);
         self.held.push(Held { key, is_head, websocket, incoming, outgoing: Some(request), bell: None });
-        if choices.byte() % 4 != 0 {
+        if !choices.byte().is_multiple_of(4) {
             self.write(self.held.len() - 1, choices);
         }
     }
