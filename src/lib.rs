@@ -17,6 +17,7 @@ pub mod tls;
 // rank 3
 pub mod cache;
 pub mod net;
+pub mod policy;
 // rank 4
 pub mod upstream;
 // rank 5

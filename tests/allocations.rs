@@ -87,7 +87,21 @@ fn route(path: &str, rewrite: Option<Rewrite>, request: Edits, response: Edits) 
     let matcher = Matcher { path: PathMatch::Prefix(path.into()), ..Matcher::default() };
     let name = path.into();
     let (upstream, body_bytes_max, connect_ms, read_ms) = (0, u64::MAX, 3_000, 30_000);
-    (matcher, Route { name, upstream, rewrite, request, response, body_bytes_max, connect_ms, read_ms, cache: None })
+    (
+        matcher,
+        Route {
+            name,
+            upstream,
+            rewrite,
+            request,
+            response,
+            body_bytes_max,
+            connect_ms,
+            read_ms,
+            cache: None,
+            screen: Default::default(),
+        },
+    )
 }
 
 /// The service, with a plain route to everything and one below `/v1` that edits all it can.
@@ -210,6 +224,8 @@ impl Bench {
             upstream: "llm",
             endpoint: Some(self.peer.socket),
             reason: None,
+            caller: None,
+            rule: None,
             cache: None,
             cache_detail: None,
             total_us: 1_234,

@@ -69,6 +69,8 @@ pub fn access_line(data: &[u8]) {
         upstream: "llm",
         endpoint: None,
         reason: None,
+        caller: None,
+        rule: None,
         cache: None,
         cache_detail: None,
         total_us: u64::MAX,

@@ -150,6 +150,8 @@ mod tests {
             upstream: "",
             endpoint: None,
             reason: None,
+            caller: None,
+            rule: None,
             cache: None,
             cache_detail: None,
             total_us: 0,

@@ -95,6 +95,15 @@ fn json(record: &AccessRecord<'_>, scratch: &mut Scratch, out: &mut Vec<u8>) {
     endpoint(record.endpoint, out);
     string(b",\"request_id\":", Some(record.request_id), out);
     string(b",\"reason\":", record.reason.map(str::as_bytes), out);
+    if let Some(caller) = record.caller {
+        string(b",\"caller\":", Some(caller.as_bytes()), out);
+    }
+    if let Some((id, message, variable)) = record.rule {
+        out.extend_from_slice(b",\"rule\":");
+        number(id, out);
+        string(b",\"rule_message\":", Some(message.as_bytes()), out);
+        string(b",\"rule_variable\":", Some(variable.as_bytes()), out);
+    }
     if let Some(cache) = record.cache {
         string(b",\"cache\":", Some(cache.as_bytes()), out);
         string(b",\"cache_detail\":", record.cache_detail.map(str::as_bytes), out);
@@ -239,6 +248,8 @@ mod tests {
             upstream: "anthropic",
             endpoint: Some("[2001:db8::1]:443".parse().unwrap()),
             reason: None,
+            caller: None,
+            rule: None,
             cache: None,
             cache_detail: None,
             total_us: 12_034,

@@ -72,6 +72,10 @@ pub struct AccessRecord<'a> {
     pub endpoint: Option<SocketAddr>,
     /// Name of the negative outcome, if there was one.
     pub reason: Option<&'static str>,
+    /// Name of the key that asked.
+    pub caller: Option<&'a str>,
+    /// Rule of the firewall that matched: its id, its message, the name of the variable.
+    pub rule: Option<(u64, &'a str, &'a str)>,
     /// How the cache answered; `None` = the route has none.
     pub cache: Option<&'a str>,
     /// Why it did so, where there is a reason.

@@ -80,7 +80,8 @@ async fn fail(core: &Core, client: &mut Client<'_>, exchange: &mut Exchange<'_>,
     // At the drain's deadline every wait ends: whatever it was for, the drain is the reason.
     let failure = if client.timer.is_over() { Reason::Draining.into() } else { failure };
     exchange.failure = Some(failure);
-    exchange.status = failure.answer().status;
+    let refused = exchange.refusal.as_deref().and_then(|refusal| refusal.status);
+    exchange.status = refused.unwrap_or(failure.answer().status);
     if failure.is_silent() {
         return Next::Close { linger: false };
     }
@@ -97,6 +98,7 @@ async fn fail(core: &Core, client: &mut Client<'_>, exchange: &mut Exchange<'_>,
         client.head.version,
         keep_alive,
         without_body,
+        exchange.refusal.as_deref(),
     );
     exchange.first_byte();
     client.progress.response_begun.set(true);

@@ -133,6 +133,27 @@ pub struct CacheNote {
     pub detail: Option<&'static str>,
 }
 
+/// What a refusal of the screen says beyond its reason.
+#[derive(Clone, Debug, Default)]
+pub struct Refusal {
+    /// In place of the reason's own.
+    pub status: Option<u16>,
+    /// In place of the reason's own.
+    pub message: Option<Box<str>>,
+    pub retry_after_s: Option<u64>,
+    /// Further fields of the response: names, and values that are field values.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+/// What the log says of a rule that matched; values never.
+#[derive(Clone, Debug)]
+pub struct RuleNote {
+    pub id: u64,
+    pub message: Box<str>,
+    /// Name of the variable, such as `ARGS:prompt`.
+    pub variable: Box<str>,
+}
+
 /// What is known of an exchange while it runs; becomes its log line and its counters.
 pub struct Exchange<'s> {
     pub request_id: RequestId,
@@ -147,6 +168,12 @@ pub struct Exchange<'s> {
     /// Body bytes sent to the client, framing not counted.
     pub bytes_sent: u64,
     pub failure: Option<Failure>,
+    /// What the screen adds to the failure it ended in.
+    pub refusal: Option<Box<Refusal>>,
+    /// The name of the key that asks, where the route knows keys.
+    pub caller: Option<&'s str>,
+    /// The rule of the firewall that matched, where one did.
+    pub rule: Option<Box<RuleNote>>,
     /// Borrowed: counting references to what all cores share would make them wait for each other.
     pub route: Option<&'s Route>,
     pub upstream: Option<&'s str>,
@@ -177,6 +204,9 @@ impl Exchange<'_> {
             status: 0,
             bytes_sent: 0,
             failure: None,
+            refusal: None,
+            caller: None,
+            rule: None,
             route: None,
             upstream: None,
             cache: None,

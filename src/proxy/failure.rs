@@ -77,6 +77,19 @@ fn answer(reason: Reason) -> Answer {
         Reason::UpstreamTruncated => (502, UPSTREAM, "the upstream's response ended early"),
         Reason::UpstreamStatus => (502, UPSTREAM, "the upstream failed"),
         Reason::OnlyIfCached => (504, TIMEOUT, "the request asks for a stored answer only, and there is none"),
+        Reason::AccessDenied => (403, "permission_error", "this address may not use this route"),
+        Reason::CallerMissing => {
+            (401, "authentication_error", "a key is needed: send Authorization: Bearer KEY or x-api-key: KEY")
+        }
+        Reason::CallerUnknown => (401, "authentication_error", "the key is unknown, revoked or expired"),
+        Reason::CallerDenied => (403, "permission_error", "the key may not do this"),
+        Reason::RateLimited => (429, "rate_limit_error", "too many requests"),
+        Reason::InFlightLimited => (429, "rate_limit_error", "too many requests at once"),
+        Reason::UpstreamBusy => (503, OVERLOADED, "too many requests to the upstream at once"),
+        Reason::WafDenied | Reason::WafDropped => (403, "permission_error", "the request was denied by a rule"),
+        Reason::WafBodyTooLarge => (413, "request_too_large", "the request body is larger than what is inspected here"),
+        Reason::Overload => (503, OVERLOADED, "the gateway is overloaded"),
+        Reason::InFlightBytes => (503, OVERLOADED, "the gateway holds too many request bodies"),
         Reason::NoEndpoint => (503, OVERLOADED, "no endpoint of the upstream is available"),
         Reason::Draining => (503, OVERLOADED, "the gateway is shutting down"),
         Reason::UpstreamConnectTimeout => (504, TIMEOUT, "the upstream did not accept the connection in time"),

@@ -7,7 +7,7 @@ use std::cell::OnceCell;
 use std::io::Write as _;
 use std::net::IpAddr;
 
-use super::exchange::{CacheNote, Peer, RequestId};
+use super::exchange::{CacheNote, Peer, Refusal, RequestId};
 use super::route::{Edits, Route};
 use super::service::{ForwardedPolicy, Service};
 use crate::cache::AnswerHead;
@@ -477,24 +477,35 @@ pub fn write_failure(
     version: Version,
     keep_alive: bool,
     without_body: bool,
+    refusal: Option<&Refusal>,
 ) -> u64 {
     let answer = failure.answer();
+    let status = refusal.and_then(|refusal| refusal.status).unwrap_or(answer.status);
     let mut body = Vec::with_capacity(256);
-    // All texts are ours or of a character set that needs no escaping (see RequestId).
-    let _ = write!(body, "{{\"error\":{{\"type\":\"{}\",\"message\":\"{}", answer.kind, answer.message);
+    let _ = write!(body, "{{\"error\":{{\"type\":\"{}\",\"message\":\"", answer.kind);
+    // All other texts are ours or of a character set that needs no escaping (see RequestId).
+    match refusal.and_then(|refusal| refusal.message.as_deref()) {
+        Some(message) => escape_json(message, &mut body),
+        None => body.extend_from_slice(answer.message.as_bytes()),
+    }
     if let Some(detail) = failure.detail {
         let _ = write!(body, " ({detail})");
     }
     body.extend_from_slice(b"\",\"request_id\":\"");
     body.extend_from_slice(request_id.as_bytes());
     body.extend_from_slice(b"\"}}\n");
-    write_status_line(out, answer.status, reason_phrase(answer.status).as_bytes());
+    write_status_line(out, status, reason_phrase(status).as_bytes());
     write_field(out, b"Content-Type", b"application/json");
     write_framing(out, BodyLength::Length(body.len() as u64));
     write_field(out, b"Date", date);
     write_field(out, b"X-Request-Id", request_id.as_bytes());
-    if answer.status == 503 {
-        write_field(out, b"Retry-After", b"1");
+    match refusal.and_then(|refusal| refusal.retry_after_s) {
+        Some(seconds) => write_field(out, b"Retry-After", itoa::Buffer::new().format(seconds).as_bytes()),
+        None if status == 503 => write_field(out, b"Retry-After", b"1"),
+        None => {}
+    }
+    for (name, value) in refusal.map_or(&[][..], |refusal| &refusal.fields) {
+        write_field(out, name.as_bytes(), value.as_bytes());
     }
     write_persistence(out, version, keep_alive);
     out.extend_from_slice(b"\r\n");
@@ -505,12 +516,27 @@ pub fn write_failure(
     body.len() as u64
 }
 
+/// A text inside of a JSON string (RFC 8259 §7).
+fn escape_json(text: &str, out: &mut Vec<u8>) {
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            0..0x20 | 0x7f => {
+                let _ = write!(out, "\\u{byte:04x}");
+            }
+            byte => out.push(byte),
+        }
+    }
+}
+
 /// The reason phrases of the statuses that the gateway itself sends.
 fn reason_phrase(status: u16) -> &'static str {
     match status {
         206 => "Partial Content",
         304 => "Not Modified",
         400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
@@ -518,6 +544,7 @@ fn reason_phrase(status: u16) -> &'static str {
         413 => "Content Too Large",
         414 => "URI Too Long",
         416 => "Range Not Satisfiable",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         501 => "Not Implemented",

@@ -20,6 +20,7 @@ pub mod landing;
 pub mod lookup;
 pub mod obtain;
 pub mod route;
+pub mod screen;
 pub mod serve;
 pub mod service;
 pub mod transfer;

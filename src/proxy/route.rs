@@ -6,6 +6,7 @@
 use ahash::AHashMap;
 use std::sync::Arc;
 
+use super::screen::Screen;
 use crate::cache::policy::{CachePolicy, KeyPolicy};
 use crate::http::{FieldId, RequestHead};
 
@@ -53,6 +54,7 @@ pub struct Route {
     pub read_ms: u64,
     /// `None` = nothing on this route is looked up or stored.
     pub cache: Option<Arc<CachePolicy>>,
+    pub screen: Screen,
 }
 
 /// Replaces a prefix of the path.
@@ -358,6 +360,7 @@ mod tests {
             connect_ms: 0,
             read_ms: 0,
             cache: None,
+            screen: Screen::default(),
         }
     }
 

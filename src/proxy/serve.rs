@@ -16,6 +16,7 @@ use super::hit::{self, AtOnce, Case, Rest};
 use super::lookup::{Looking, Seen, refusal};
 use super::obtain::{Obtained, obtain, serve_now};
 use super::route::{Route, has_dot_segment};
+use super::screen::{AtOnceVerdict, screen, screen_at_once};
 use crate::base::clock;
 use crate::cache::directives::RequestControl;
 use crate::cache::front::Kept;
@@ -36,12 +37,15 @@ pub async fn serve(core: &Rc<Core>, client: Client<'_>) -> Next {
     let _active = core.stats.hold(Gauge::ExchangesActive);
     let reply = match route(&service, client, &mut exchange) {
         Err(failure) => Reply::Failed(failure),
-        Ok(route) => match look_up(core, &service, route, client, &mut exchange).await {
-            Obtained::Pass => go_past(core, &service, route, client, &mut exchange).await,
-            Obtained::Hit(kept) => Reply::Stored(route, kept),
-            Obtained::Follow(followed) => Reply::Followed(route, followed),
-            Obtained::Alone(answered) => Reply::of(answered),
-            Obtained::Failed(failure) => Reply::Failed(failure),
+        Ok(route) => match screen(core, &service, route, client, &mut exchange).await {
+            Err(failure) => Reply::Failed(failure),
+            Ok(()) => match look_up(core, &service, route, client, &mut exchange).await {
+                Obtained::Pass => go_past(core, &service, route, client, &mut exchange).await,
+                Obtained::Hit(kept) => Reply::Stored(route, kept),
+                Obtained::Follow(followed) => Reply::Followed(route, followed),
+                Obtained::Alone(answered) => Reply::of(answered),
+                Obtained::Failed(failure) => Reply::Failed(failure),
+            },
         },
     };
     let next = deliver(core, &service, client, &mut exchange, reply).await;
@@ -69,6 +73,9 @@ pub fn serve_at_once(core: &Rc<Core>, client: &mut Client<'_>) -> Served {
     let mut exchange = Exchange::begin(core, &service.shared, client);
     let Ok(route) = route(&service, client, &mut exchange) else { return Served::NotNow };
     let Some(kept) = look_up_at_once(core, route, client, &mut exchange) else { return Served::NotNow };
+    if screen_at_once(core, &service, route, client, &mut exchange) != AtOnceVerdict::Passed {
+        return Served::NotNow;
+    }
     let _active = core.stats.hold(Gauge::ExchangesActive);
     let sent = hit::send_at_once(Case { core, service: &service, route, client }, &mut exchange, kept);
     if matches!(sent, AtOnce::NotNow) {
@@ -237,6 +244,8 @@ fn finish(core: &Core, client: &Client<'_>, exchange: &mut Exchange<'_>) {
         upstream: exchange.upstream.unwrap_or_default(),
         endpoint: exchange.endpoint,
         reason: exchange.failure.map(|f| f.reason.name()),
+        caller: exchange.caller,
+        rule: exchange.rule.as_deref().map(|rule| (rule.id, &*rule.message, &*rule.variable)),
         cache: exchange.cache.map(|note| note.outcome.name()),
         cache_detail: exchange.cache.and_then(|note| note.detail),
         total_us: since_start(now_us),

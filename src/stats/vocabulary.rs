@@ -136,6 +136,18 @@ vocabulary! {
         Http2Headers = "h2_header_bomb", "A field block decoded to far more than a head may have";
         Http2Settling = "h2_settings_timeout", "SETTINGS were not sent or not acknowledged in time";
         Http2Stalled = "h2_stalled", "The peer did not take what the connection had to send in time";
+        AccessDenied = "access_denied", "The client's address is not allowed on the route";
+        CallerMissing = "caller_missing", "The route wants a key and the request has none";
+        CallerUnknown = "caller_unknown", "The key of the request is unknown, revoked or expired";
+        CallerDenied = "caller_denied", "The key of the request is not for this route or model";
+        RateLimited = "rate_limited", "A rate limit of the route is used up";
+        InFlightLimited = "in_flight_limited", "Too many requests with the same key were in flight";
+        UpstreamBusy = "upstream_busy", "Too many requests were in flight to the upstream";
+        WafDenied = "waf_denied", "A rule of the firewall denied the request";
+        WafDropped = "waf_dropped", "A rule of the firewall closed the connection";
+        WafBodyTooLarge = "waf_body_too_large", "The request body is larger than what the firewall inspects, and the route lets none such pass";
+        Overload = "overload", "The core was behind with its work";
+        InFlightBytes = "in_flight_bytes", "Too many bytes of request bodies were held";
         Draining = "draining", "The drain deadline came before the exchange ended";
         Internal = "internal", "The gateway failed in a way that has no better name";
     }

@@ -17,6 +17,7 @@ const RANKS: &[(&str, u8)] = &[
     ("tls", 2),
     ("cache", 3),
     ("net", 3),
+    ("policy", 3),
     ("upstream", 4),
     ("proxy", 5),
     ("front", 6),

@@ -11,6 +11,7 @@ use super::reader::did_you_mean;
 use super::resolve::{Context, items, or, refuse_twice};
 use super::values::quoted;
 use crate::proxy::route::{Edits, Matcher, PathMatch, Rewrite, Route};
+use crate::proxy::screen::Screen;
 use crate::upstream::UpstreamOptions;
 
 /// All routes in the order written; `body_bytes` and `cache_bytes` are the bounds of the whole gateway. A route with a problem may be left out or be wrong; the problem is noted.
@@ -50,6 +51,7 @@ pub(super) fn resolve(
             connect_ms: or(&route.connect_timeout, options.connect_ms),
             read_ms: or(&route.read_timeout, options.read_ms),
             cache: cache.map(|policy| Arc::new(policy.stands_on(&source))),
+            screen: Screen::default(),
         };
         routes.push((matcher, compiled));
     }

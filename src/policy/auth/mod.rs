@@ -1,0 +1,3 @@
+//! Who asks: keys of the house, what each may do, and from which addresses. See docs/callers.md.
+//!
+//! Owns the meaning of keys and address lists. Reads no file and no clock, and never shows a secret.
