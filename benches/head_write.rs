@@ -48,6 +48,7 @@ fn route() -> Route {
         connect_ms: 3_000,
         read_ms: 30_000,
         cache: None,
+        screen: Default::default(),
     }
 }
 

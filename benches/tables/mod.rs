@@ -25,6 +25,7 @@ fn route(host: &str, path: &str) -> (Matcher, Route) {
         connect_ms: 0,
         read_ms: 0,
         cache: None,
+        screen: Default::default(),
     };
     (matcher, route)
 }

@@ -89,17 +89,16 @@ async fn fail(core: &Core, client: &mut Client<'_>, exchange: &mut Exchange<'_>,
     let drainable = failure.reason != Reason::BodyTooLarge && is_drainable(client);
     let keep_alive = client.framing.keep_alive && !core.draining.get() && drainable;
     let mut out = core.buffers.small();
-    let without_body = client.head.method == Method::Head;
-    let body_bytes = headers::write_failure(
-        &mut out,
+    let parts = headers::FailureParts {
         failure,
-        &exchange.request_id,
-        &core.date(),
-        client.head.version,
+        refusal: exchange.refusal.as_deref(),
+        request_id: &exchange.request_id,
+        date: &core.date(),
+        client_version: client.head.version,
         keep_alive,
-        without_body,
-        exchange.refusal.as_deref(),
-    );
+        without_body: client.head.method == Method::Head,
+    };
+    let body_bytes = headers::write_failure(&mut out, &parts);
     exchange.first_byte();
     client.progress.response_begun.set(true);
     exchange.bytes_sent += body_bytes;

@@ -50,6 +50,7 @@ const UPSTREAM: &str = "upstream_error";
 const OVERLOADED: &str = "overloaded_error";
 const TIMEOUT: &str = "timeout_error";
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn answer(reason: Reason) -> Answer {
     let (status, kind, message) = match reason {
         Reason::BadRequest => (400, INVALID, "the request is malformed"),

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::net::IpAddr;
 
 use super::exchange::{CacheNote, Peer, Refusal, RequestId};
+use super::failure::Failure;
 use super::route::{Edits, Route};
 use super::service::{ForwardedPolicy, Service};
 use crate::cache::AnswerHead;
@@ -468,17 +469,21 @@ fn write_persistence(out: &mut Vec<u8>, version: Version, keep_alive: bool) {
     }
 }
 
+/// What a response of the gateway's own is made of.
+pub struct FailureParts<'a> {
+    pub failure: Failure,
+    /// What is said beyond the failure.
+    pub refusal: Option<&'a Refusal>,
+    pub request_id: &'a RequestId,
+    pub date: &'a [u8],
+    pub client_version: Version,
+    pub keep_alive: bool,
+    pub without_body: bool,
+}
+
 /// Appends a whole response of the gateway's own: a JSON error. Returns the bytes of its body.
-pub fn write_failure(
-    out: &mut Vec<u8>,
-    failure: super::failure::Failure,
-    request_id: &RequestId,
-    date: &[u8],
-    version: Version,
-    keep_alive: bool,
-    without_body: bool,
-    refusal: Option<&Refusal>,
-) -> u64 {
+pub fn write_failure(out: &mut Vec<u8>, parts: &FailureParts<'_>) -> u64 {
+    let FailureParts { failure, refusal, request_id, date, .. } = *parts;
     let answer = failure.answer();
     let status = refusal.and_then(|refusal| refusal.status).unwrap_or(answer.status);
     let mut body = Vec::with_capacity(256);
@@ -507,9 +512,9 @@ pub fn write_failure(
     for (name, value) in refusal.map_or(&[][..], |refusal| &refusal.fields) {
         write_field(out, name.as_bytes(), value.as_bytes());
     }
-    write_persistence(out, version, keep_alive);
+    write_persistence(out, parts.client_version, parts.keep_alive);
     out.extend_from_slice(b"\r\n");
-    if without_body {
+    if parts.without_body {
         return 0;
     }
     out.extend_from_slice(&body);
