@@ -17,6 +17,7 @@ use crate::cache::front::Front;
 use crate::http::{RequestHead, ResponseHead};
 use crate::log::CoreLog;
 use crate::net::Deadlines;
+use crate::policy::waf::transaction::Transaction;
 use crate::stats::CoreStats;
 use crate::upstream::{Pools, Target};
 
@@ -44,6 +45,7 @@ pub struct Core {
     response_heads: RefCell<Vec<ResponseHead>>,
     date: RefCell<(u64, [u8; DATE_BYTES])>,
     keys: RefCell<Vec<Vec<u8>>>,
+    transactions: RefCell<Vec<Box<Transaction>>>,
 }
 
 /// What a core is made of.
@@ -70,6 +72,8 @@ impl Parts {
 pub const DATE_BYTES: usize = 29;
 /// Heads kept for reuse; more are freed.
 const HEADS_FREE_MAX: usize = 128;
+/// As many are in use at once on a busy core as bodies are read for them.
+const TRANSACTIONS_FREE_MAX: usize = 16;
 
 /// The service as this core sees it: the shared part and its own balance.
 pub struct CoreService {
@@ -103,6 +107,7 @@ impl Core {
             response_heads: RefCell::default(),
             date: RefCell::new((0, [b' '; DATE_BYTES])),
             keys: RefCell::default(),
+            transactions: RefCell::default(),
         }
     }
 
@@ -117,6 +122,19 @@ impl Core {
         if free.len() < HEADS_FREE_MAX && key.capacity() <= bounds::HEAD_BYTES_DEFAULT {
             key.clear();
             free.push(key);
+        }
+    }
+
+    /// What judges a request by the rules of a firewall, with memory of an earlier one.
+    pub fn take_transaction(&self) -> Box<Transaction> {
+        self.transactions.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes it back.
+    pub fn give_transaction(&self, transaction: Box<Transaction>) {
+        let mut free = self.transactions.borrow_mut();
+        if free.len() < TRANSACTIONS_FREE_MAX {
+            free.push(transaction);
         }
     }
 

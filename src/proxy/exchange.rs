@@ -174,6 +174,8 @@ pub struct Exchange<'s> {
     pub caller: Option<&'s str>,
     /// The rule of the firewall that matched, where one did.
     pub rule: Option<Box<RuleNote>>,
+    /// How many matches of rules are counted already.
+    pub rules_counted: usize,
     /// Borrowed: counting references to what all cores share would make them wait for each other.
     pub route: Option<&'s Route>,
     pub upstream: Option<&'s str>,
@@ -207,6 +209,7 @@ impl Exchange<'_> {
             refusal: None,
             caller: None,
             rule: None,
+            rules_counted: 0,
             route: None,
             upstream: None,
             cache: None,

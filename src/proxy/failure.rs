@@ -25,9 +25,9 @@ pub struct Answer {
 }
 
 impl Failure {
-    /// Whether nobody is there to be answered.
+    /// Whether nobody is there to be answered, or nobody is to be.
     pub fn is_silent(self) -> bool {
-        self.answer().status == CLIENT_CLOSED_REQUEST
+        matches!(self.answer().status, CLIENT_CLOSED_REQUEST | NO_RESPONSE)
     }
 
     /// The row of the table.
@@ -44,6 +44,8 @@ impl From<Reason> for Failure {
 
 /// nginx's code for "the client has closed the request": only ever logged.
 pub const CLIENT_CLOSED_REQUEST: u16 = 499;
+/// nginx's code for "the connection is closed without an answer": only ever logged.
+pub const NO_RESPONSE: u16 = 444;
 
 const INVALID: &str = "invalid_request_error";
 const UPSTREAM: &str = "upstream_error";
@@ -87,7 +89,8 @@ fn answer(reason: Reason) -> Answer {
         Reason::RateLimited => (429, "rate_limit_error", "too many requests"),
         Reason::InFlightLimited => (429, "rate_limit_error", "too many requests at once"),
         Reason::UpstreamBusy => (503, OVERLOADED, "too many requests to the upstream at once"),
-        Reason::WafDenied | Reason::WafDropped => (403, "permission_error", "the request was denied by a rule"),
+        Reason::WafDenied => (403, "permission_error", "the request was denied by a rule"),
+        Reason::WafDropped => (NO_RESPONSE, "permission_error", "the connection was closed by a rule"),
         Reason::WafBodyTooLarge => (413, "request_too_large", "the request body is larger than what is inspected here"),
         Reason::Overload => (503, OVERLOADED, "the gateway is overloaded"),
         Reason::InFlightBytes => (503, OVERLOADED, "the gateway holds too many request bodies"),

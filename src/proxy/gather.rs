@@ -1,4 +1,4 @@
-//! Gather: a request body that is part of a cache key is read as a whole before the key is made.
+//! Gather: a request body that is part of a cache key, or is inspected, is read before the request goes on.
 
 use super::core::Core;
 use super::exchange::Client;
@@ -14,9 +14,17 @@ use crate::stats::Reason;
 /// # Errors
 /// The client's failure; more than `allowed` bytes, which the route takes at all, are one.
 pub async fn gather(core: &Core, most: u64, allowed: u64, client: &mut Client<'_>) -> Result<bool, Failure> {
-    if matches!(client.framing.body, BodyLength::Length(length) if length > most) {
-        return Ok(false);
+    match client.framing.body {
+        BodyLength::Length(length) if length > most => Ok(false),
+        _ => gather_front(core, most, allowed, client).await,
     }
+}
+
+/// Reads the body, or its first `most` bytes and some. `false` = it is larger: what was read goes up before the rest.
+///
+/// # Errors
+/// As of [`gather`].
+pub async fn gather_front(core: &Core, most: u64, allowed: u64, client: &mut Client<'_>) -> Result<bool, Failure> {
     let Some(body) = &mut client.body else { return Ok(true) };
     // Its own sending is an answer to the expectation (RFC 9110 §10.1.1): the body is wanted here, whatever is stored.
     if client.framing.expect_continue && body.input.is_empty() && !client.stream.try_send(CONTINUE) {

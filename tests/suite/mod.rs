@@ -9,6 +9,7 @@ mod bodies;
 mod caching;
 mod config;
 mod drain;
+mod firewall;
 mod flights;
 mod forwarding;
 mod h2;

@@ -22,6 +22,7 @@ use crate::cache::policy::KeyPolicy;
 use crate::cache::store::Cache;
 use crate::control::config::KeptRoute;
 use crate::plan::{Plan, PurgeHook};
+use crate::policy::waf::guard::Guard;
 use crate::stats::{CacheOutcome, NotStored, Pass};
 
 /// Objects that one step of a sweep looks at; between two steps the listener answers.
@@ -51,6 +52,8 @@ pub struct Sight {
     pub routes: Vec<CachedRoute>,
     /// `None` = webhooks are off.
     pub hook: Option<PurgeHook>,
+    /// The firewalls of the routes, each once.
+    pub guards: Vec<Arc<Guard>>,
 }
 
 /// What is counted and raised of a route.
@@ -71,8 +74,17 @@ impl Sight {
             keys: policies.map(|policy| policy.key.clone()).collect(),
             routes: routes.into_iter().map(kept).collect(),
             hook: plan.purge_hook.clone(),
+            guards: guards(plan),
         }
     }
+}
+
+/// The firewalls of a plan, by name, each once.
+fn guards(plan: &Plan) -> Vec<Arc<Guard>> {
+    let mut guards: Vec<_> = plan.service.router.routes().filter_map(|route| route.screen.waf.clone()).collect();
+    guards.sort_by(|one, other| one.name.cmp(&other.name));
+    guards.dedup_by(|one, other| one.name == other.name);
+    guards
 }
 
 impl CacheAdmin {

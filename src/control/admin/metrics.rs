@@ -1,11 +1,13 @@
-//! The cache's part of a scrape, in the Prometheus text format 0.0.4, behind the part of the cores.
+//! The part of a scrape that routes have, of the cache and of the firewall, in the Prometheus text format 0.0.4, behind the part of the cores.
 //!
 //! An outcome has a sample from the start, a reason once it has occurred: routes times reasons would be many zeros.
 
 use std::fmt::{self, Display, Write};
+use std::sync::Arc;
 
 use super::cache::{CacheAdmin, CachedRoute};
 use super::signature::Hooked;
+use crate::policy::waf::guard::Guard;
 use crate::stats::{CacheOutcome, Label, NotStored, Pass, family};
 
 /// The cache's metrics.
@@ -19,6 +21,7 @@ pub fn render(admin: &CacheAdmin) -> String {
 fn render_all(out: &mut String, admin: &CacheAdmin) -> fmt::Result {
     let (figures, sight) = (admin.cache.figures(), admin.sight.load());
     render_routes(out, &sight.routes)?;
+    render_guards(out, &sight.guards)?;
     one(out, "ringway_cache_evicted_total", "Stored answers that made room for others", "counter", figures.evicted)?;
     one(out, "ringway_cache_purged_total", "Stored answers that a purge dropped", "counter", figures.purged)?;
     one(out, "ringway_cache_objects", "Objects in the cache", "gauge", figures.objects)?;
@@ -53,6 +56,19 @@ fn render_routes(out: &mut String, routes: &[CachedRoute]) -> fmt::Result {
     for route in routes {
         for &reason in NotStored::ALL {
             occurred(out, name, &route.name, reason.name(), route.counters.not_stored_value(reason))?;
+        }
+    }
+    Ok(())
+}
+
+/// Rules that never matched have no sample: rule sets are large.
+fn render_guards(out: &mut String, guards: &[Arc<Guard>]) -> fmt::Result {
+    let name = "ringway_waf_matches_total";
+    family(out, name, "Rules of the firewall that matched, by what came of it", "counter")?;
+    for guard in guards {
+        for (rule, consequence, count) in guard.counters.occurred() {
+            let waf = Label(&guard.name);
+            writeln!(out, "{name}{{waf=\"{waf}\",rule=\"{rule}\",consequence=\"{}\"}} {count}", consequence.name())?;
         }
     }
     Ok(())

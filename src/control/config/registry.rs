@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cache::counters::RouteCounters;
+use crate::policy::waf::guard::RuleCounters;
 
 /// A route's name, its bumped version, its counters.
 pub type KeptRoute = (Arc<str>, Arc<AtomicU64>, Arc<RouteCounters>);
@@ -19,13 +20,22 @@ type Routes = BTreeMap<Arc<str>, (Arc<AtomicU64>, Arc<RouteCounters>)>;
 pub(super) struct Registry {
     cores: usize,
     routes: Mutex<Routes>,
+    rules: Mutex<BTreeMap<Arc<str>, Arc<RuleCounters>>>,
 }
 
 impl Registry {
     /// Empty; counters are made for as many cores as the process may run on.
     pub fn new() -> Arc<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Arc::new(Self { cores, routes: Mutex::default() })
+        Arc::new(Self { cores, routes: Mutex::default(), rules: Mutex::default() })
+    }
+
+    /// Counters of a firewall's rules; those of rules that it had before go on.
+    pub fn rules(&self, waf: &Arc<str>, ids: impl IntoIterator<Item = u64>) -> Arc<RuleCounters> {
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let counters = RuleCounters::new(ids, self.cores, rules.get(waf).map(|former| &**former));
+        rules.insert(Arc::clone(waf), Arc::clone(&counters));
+        counters
     }
 
     /// Version and counters of a route; new ones where the name was never heard.

@@ -8,19 +8,26 @@ mod caller;
 mod inspect;
 mod limits;
 
+use std::sync::Arc;
+
 use super::core::{Core, CoreService};
 use super::exchange::{Client, Exchange};
 use super::failure::Failure;
 use super::route::Route;
+use crate::policy::waf::guard::Guard;
 
 /// What the requests of a route must pass. Empty = everything passes.
 #[derive(Clone, Debug, Default)]
-pub struct Screen {}
+pub struct Screen {
+    /// The rules of a firewall.
+    pub waf: Option<Arc<Guard>>,
+}
 
 impl Screen {
     /// Whether everything passes.
     pub fn is_open(&self) -> bool {
-        true
+        let Self { waf } = self;
+        waf.is_none()
     }
 }
 
@@ -54,11 +61,17 @@ pub enum AtOnceVerdict {
 
 /// Screen, for a request without a body that a stored answer answers.
 pub fn screen_at_once<'s>(
-    _core: &Core,
+    core: &Core,
     _service: &'s CoreService,
     route: &'s Route,
-    _client: &mut Client<'_>,
-    _exchange: &mut Exchange<'s>,
+    client: &mut Client<'_>,
+    exchange: &mut Exchange<'s>,
 ) -> AtOnceVerdict {
-    if route.screen.is_open() { AtOnceVerdict::Passed } else { AtOnceVerdict::NotNow }
+    if route.screen.is_open() {
+        return AtOnceVerdict::Passed;
+    }
+    match inspect::passes_at_once(core, route, client, exchange) {
+        true => AtOnceVerdict::Passed,
+        false => AtOnceVerdict::NotNow,
+    }
 }
