@@ -53,7 +53,7 @@ async fn judge(
 ) -> Result<(), Failure> {
     let verdict = transaction.head(&guard.rules, &view(client, &exchange.request_id));
     conclude(core, guard, exchange, transaction, verdict)?;
-    let has_body = !client.framing.body.is_empty() && guard.rules.needs_body();
+    let has_body = !client.framing.body.is_empty() && transaction.wants_body(&guard.rules);
     if has_body && !is_at_hand(client, guard) {
         let whole = Box::pin(gather_front(core, guard.inspect_bytes, route.body_bytes_max, client)).await?;
         if !whole && guard.over == Over::Deny {
