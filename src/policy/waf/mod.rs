@@ -3,4 +3,5 @@
 //! `text` reads rules into the `model`; `input` takes a request apart; `transform` and `operator` are its pure parts;
 //! `compile` makes a rule set of a model, and `transaction` judges one request by it. Nothing here does I/O.
 
+pub mod input;
 pub mod model;
