@@ -1,6 +1,6 @@
 //! Phase 2: who reads a body, and what is said of it as a whole.
 //!
-//! REQUEST_BODY is there for every body but multipart ones, JSON and XML included: rules that look for words in a JSON
+//! REQUEST_BODY is there for every body but multipart ones that can be read, JSON and XML included: rules that look for words in a JSON
 //! body look there. (ModSecurity fills it for forms only, unless it is forced to.)
 
 use super::super::model::{BodyProcessor, Variable};
@@ -38,7 +38,11 @@ pub(super) fn read(
     };
     match verdict {
         Err(Fault::Incomplete) if !whole => {}
-        Err(fault) => input.fail(fault),
+        Err(fault) => {
+            // Of what could not be divided the whole is shown, so that nothing goes unseen.
+            input.singles.set(Variable::RequestBody, span);
+            input.fail(fault);
+        }
         Ok(()) => {}
     }
     if matches!(processor, None | Some(BodyProcessor::UrlEncoded)) && looks_like_json(body) {
