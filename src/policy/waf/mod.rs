@@ -4,3 +4,5 @@
 //! `compile` makes a rule set of a model, and `transaction` judges one request by it. Nothing here does I/O.
 
 pub mod model;
+pub mod operator;
+pub mod transform;
