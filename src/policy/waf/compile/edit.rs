@@ -3,10 +3,10 @@
 //! `SecRuleRemoveById` and its kin hold for rules before and after them. A rule that is left out still counts as a place
 //! to skip to.
 
+use super::super::model::Operator;
 use super::super::model::{Disposition, Document, Item, Mode, Rule, RuleActions, Selection, Target, Text};
 use super::super::operator;
 use super::CompileError;
-use super::super::model::Operator;
 
 /// What a document says once its own changes are carried out.
 #[derive(Debug, Default)]

@@ -25,6 +25,7 @@ use links::Builder;
 pub use names::{CAPTURE_SLOTS, number};
 pub use program::*;
 pub use sieve::Sieve;
+pub use targets::is_judged;
 
 /// Why a document cannot be compiled: where, which rule, which construct, and what about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +146,7 @@ fn build(edited: Edited, errors: &mut Vec<CompileError>) -> RuleSet {
     for (rule, next) in ordered.iter().zip(nexts) {
         rules.push(builder.rule(rule, next, errors));
     }
-    let gates = probes::plan(&mut rules, &builder.lists.lists);
+    let gates = probes::plan(&mut rules, heads, &builder.lists.lists);
     let needs_body = edited.body_access && probes::need_body(&rules, heads, &builder.lists.lists);
     let (names, slots, texts) = builder.names.finish();
     RuleSet {

@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn numbers_are_read_as_c_does() {
-        for (text, value) in [("5", 5), (" +7x", 7), ("-3", -3), ("", 0), ("x1", 0), ("99999999999999999999", i64::MAX)] {
+        for (text, value) in [("5", 5), (" +7x", 7), ("-3", -3), ("", 0), ("x1", 0), ("99999999999999999999", i64::MAX)]
+        {
             assert_eq!(number(text.as_bytes()), value, "{text}");
         }
     }

@@ -22,15 +22,22 @@ struct Candidate {
 }
 
 /// Gives rules their probes and links their gates.
-pub fn plan(rules: &mut [Rule], lists: &[TargetList]) -> Plan {
+pub fn plan(rules: &mut [Rule], heads: usize, lists: &[TargetList]) -> Plan {
     let mut plan = Plan::default();
     let words = rules.len().div_ceil(64);
     let mut candidates: Vec<Vec<Candidate>> = Vec::new();
     for (index, rule) in rules.iter_mut().enumerate() {
         let Some((link, literals)) = probing_link(rule, lists) else { continue };
         let Some(values) = values_of(rule.links.get(link)) else { continue };
-        let same = |probe: &Probe| probe.list == values.list && probe.node == values.node && probe.steps == values.steps;
-        let at = plan.probes.iter().position(same).unwrap_or_else(|| {
+        // Probes of phase 2 are others than those of phase 1: there is more to look at.
+        let phase_2 = index >= heads;
+        let same = |(probe, of): (&Probe, &Vec<Candidate>)| {
+            probe.list == values.list
+                && probe.node == values.node
+                && probe.steps == values.steps
+                && of.first().is_some_and(|first| (first.rule >= heads) == phase_2)
+        };
+        let at = plan.probes.iter().zip(&candidates).position(same).unwrap_or_else(|| {
             plan.probes.push(Probe {
                 list: values.list,
                 node: values.node,

@@ -174,9 +174,18 @@ pub enum TxName {
 /// What a matching link does.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    Assign { name: TxName, value: Template },
-    Add { name: TxName, value: Template, negative: bool },
-    Remove { name: TxName },
+    Assign {
+        name: TxName,
+        value: Template,
+    },
+    Add {
+        name: TxName,
+        value: Template,
+        negative: bool,
+    },
+    Remove {
+        name: TxName,
+    },
     Engine(Mode),
     BodyAccess(bool),
     BodyProcessor(BodyProcessor),
