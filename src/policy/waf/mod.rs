@@ -3,4 +3,10 @@
 //! `text` reads rules into the `model`; `input` takes a request apart; `transform` and `operator` are its pure parts;
 //! `compile` makes a rule set of a model, and `transaction` judges one request by it. Nothing here does I/O.
 
+pub mod compile;
+pub mod input;
 pub mod model;
+pub mod operator;
+pub mod text;
+pub mod transaction;
+pub mod transform;
