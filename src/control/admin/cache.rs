@@ -1,6 +1,7 @@
 //! The cache as the admin listener works on it: what routes make of URLs, versions that are raised, numbers, and the
 //! sweep that follows a purge. A purge is in effect when it returns; the sweep only brings its memory back.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
@@ -51,6 +52,8 @@ pub struct Sight {
     pub routes: Vec<CachedRoute>,
     /// `None` = webhooks are off.
     pub hook: Option<PurgeHook>,
+    /// `None` = there are no keys of callers.
+    pub callers: Option<PathBuf>,
 }
 
 /// What is counted and raised of a route.
@@ -71,6 +74,7 @@ impl Sight {
             keys: policies.map(|policy| policy.key.clone()).collect(),
             routes: routes.into_iter().map(kept).collect(),
             hook: plan.purge_hook.clone(),
+            callers: plan.callers_store.clone(),
         }
     }
 }

@@ -8,19 +8,27 @@ mod caller;
 mod inspect;
 mod limits;
 
+use std::sync::Arc;
+
 use super::core::{Core, CoreService};
 use super::exchange::{Client, Exchange};
 use super::failure::Failure;
 use super::route::Route;
+use crate::policy::auth::AccessRule;
 
 /// What the requests of a route must pass. Empty = everything passes.
 #[derive(Clone, Debug, Default)]
-pub struct Screen {}
+pub struct Screen {
+    /// From which addresses; all must admit the client.
+    pub access: Box<[Arc<AccessRule>]>,
+    /// A key of the house is needed.
+    pub callers: bool,
+}
 
 impl Screen {
     /// Whether everything passes.
     pub fn is_open(&self) -> bool {
-        true
+        self.access.is_empty() && !self.callers
     }
 }
 
@@ -38,7 +46,7 @@ pub async fn screen<'s>(
     if route.screen.is_open() {
         return Ok(());
     }
-    access::may_come(route, client)?;
+    access::may_come(route, exchange.address)?;
     caller::identify(core, service, route, client, exchange).await?;
     limits::admit(core, service, route, client, exchange).await?;
     inspect::inspect(core, route, client, exchange).await
@@ -55,10 +63,15 @@ pub enum AtOnceVerdict {
 /// Screen, for a request without a body that a stored answer answers.
 pub fn screen_at_once<'s>(
     _core: &Core,
-    _service: &'s CoreService,
+    service: &'s CoreService,
     route: &'s Route,
-    _client: &mut Client<'_>,
-    _exchange: &mut Exchange<'s>,
+    client: &mut Client<'_>,
+    exchange: &mut Exchange<'s>,
 ) -> AtOnceVerdict {
-    if route.screen.is_open() { AtOnceVerdict::Passed } else { AtOnceVerdict::NotNow }
+    if route.screen.is_open() {
+        return AtOnceVerdict::Passed;
+    }
+    let passes =
+        access::may_come(route, exchange.address).is_ok() && caller::identify_at_once(service, route, client, exchange);
+    if passes { AtOnceVerdict::Passed } else { AtOnceVerdict::NotNow }
 }
