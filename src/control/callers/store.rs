@@ -390,7 +390,7 @@ mod tests {
             (key(r#","color":"red""#), "unknown field `color`"),
             (key(r#","expires":"tomorrow""#), "\"tomorrow\" is no time"),
             (key("").replace("ghijkl", "ghij-l"), "12 letters"),
-            (key("").replace("00", "0g"), "64 hexadecimal"),
+            (key("").replace("\"0000", "\"000g"), "64 hexadecimal"),
             (key("").replace("\"name\":\"a\"", "\"name\":\"a\\n\""), "control characters"),
             (key(r#","routes":[""]"#), "1 to 128 bytes"),
             (twice, "twice"),
