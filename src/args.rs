@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ringway::control::callers::commands::KeyCommand;
 use ringway::control::config::{AdminChoice, parse_cache_memory, parse_cores};
 use ringway::control::mock_llm::MockOptions;
 use ringway::control::purge_command::PurgeOptions;
@@ -24,6 +25,7 @@ const EXAMPLES: &str = "Examples:
   ringway proxy --to http://10.0.0.7:9000 --listen 0.0.0.0:443 --tls-cert cert.pem --tls-key key.pem --cores 4
   ringway check --config ringway.toml                   every error of a configuration at once
   ringway purge --tag news --soft                       stale at once: what carries the tag, in the gateway that runs
+  ringway key create --store callers.json --name ci     a key of the house for one caller, shown once
   ringway run --config ringway.toml                     the real thing; SIGHUP reloads, SIGTERM drains";
 
 #[derive(Debug, Subcommand)]
@@ -36,6 +38,9 @@ pub enum Command {
     Check(CheckCommand),
     /// Drop answers from the cache of a running gateway, by way of its admin listener
     Purge(PurgeOptions),
+    /// Make, list, renew and revoke keys of callers
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Run an upstream to try the gateway on: OpenAI- and Anthropic-shaped endpoints, JSON and SSE
     MockLlm(MockCommand),
     /// Show the gateway at work: mock-llm, gateway, a few calls and a visible stream

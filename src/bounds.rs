@@ -20,6 +20,9 @@ pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of a request body before 413.
 pub const BODY_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 
+/// Bytes of a request body that is read for the model it names, where a key may ask only some models.
+pub const MODEL_BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
 /// One pooled buffer, the unit of reading from a socket.
 pub const BUFFER_BYTES: usize = 16 * 1024;
 /// A pooled buffer for large bodies; also the bound of what one direction of an exchange holds.

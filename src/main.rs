@@ -10,6 +10,8 @@ use std::sync::Arc;
 use args::{Arguments, CheckCommand, Command, DemoCommand, MockCommand, ProxyCommand, RunCommand, StartOptions};
 use clap::Parser;
 use gateway::Gateway;
+use ringway::base::clock;
+use ringway::control::callers::commands::{self, KeyCommand};
 use ringway::control::config::{self, AdminChoice, Keep, ProxyArguments};
 use ringway::control::purge_command::{self, PurgeOptions};
 use ringway::control::source::{Origin, Source};
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Command::Run(command) => run(command),
         Command::Check(command) => check(&command),
         Command::Purge(options) => purge(&options),
+        Command::Key(command) => key(command),
         Command::MockLlm(command) => mock(command),
         Command::Demo(command) => show(command),
     };
@@ -84,6 +87,15 @@ fn check(command: &CheckCommand) -> Result<(), String> {
 fn purge(options: &PurgeOptions) -> Result<(), String> {
     let line = control_runtime()?.block_on(purge_command::run(options))?;
     say!("{line}");
+    Ok(())
+}
+
+fn key(command: KeyCommand) -> Result<(), String> {
+    let said = commands::run(command, clock::unix_ms())?;
+    if !said.beside.is_empty() {
+        eprintln!("{}", said.beside);
+    }
+    say!("{}", said.text);
     Ok(())
 }
 

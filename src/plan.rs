@@ -20,6 +20,8 @@ pub struct Plan {
     pub drain_ms: u64,
     /// `None` = nobody may purge by a signed call.
     pub purge_hook: Option<PurgeHook>,
+    /// Where the keys of callers are kept; `None` = there are none.
+    pub callers_store: Option<PathBuf>,
     pub start: Start,
 }
 

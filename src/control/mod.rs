@@ -2,6 +2,7 @@
 //! listener, watches files and signals, and tells the cores by orders. Nothing here is on the path of a request.
 
 pub mod admin;
+pub mod callers;
 pub mod config;
 pub mod demo;
 pub mod mock_llm;

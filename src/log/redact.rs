@@ -35,6 +35,7 @@ const KEY_PREFIXES: &[&[u8]] = &[
     b"sk_",
     b"pk_",
     b"rk_",
+    b"rw_",
     b"gsk_",
     b"hf_",
     b"xai-",

@@ -159,6 +159,8 @@ pub struct Exchange<'s> {
     pub request_id: RequestId,
     /// Whether the peer's word about the client is believed.
     pub trusted: bool,
+    /// Whose limits and access rules count, and what the log shows: the peer's, or whom a trusted peer names.
+    pub address: IpAddr,
     pub started_us: u64,
     pub upstream_started_us: Option<u64>,
     pub upstream_ended_us: Option<u64>,
@@ -172,6 +174,8 @@ pub struct Exchange<'s> {
     pub refusal: Option<Box<Refusal>>,
     /// The name of the key that asks, where the route knows keys.
     pub caller: Option<&'s str>,
+    /// Names of the limits that count for that key beside those of the route.
+    pub caller_limits: &'s [Box<str>],
     /// The rule of the firewall that matched, where one did.
     pub rule: Option<Box<RuleNote>>,
     /// How many matches of rules are counted already.
@@ -191,14 +195,16 @@ impl Exchange<'_> {
     pub fn begin(core: &Core, service: &Service, client: &Client<'_>) -> Self {
         // Behind a PROXY header both must be believed: who wrote it and whom it names.
         let trusted = service.trusts(client.peer.address.ip()) && service.trusts(client.peer.socket.ip());
-        Self::bare(RequestId::of(client.head, trusted, core), trusted, client.started_us)
+        let address = if trusted { service.client_address(client.head, client.peer.ip()) } else { client.peer.ip() };
+        Self::bare(RequestId::of(client.head, trusted, core), trusted, address, client.started_us)
     }
 
     /// An exchange whose request was never understood.
-    pub fn bare(request_id: RequestId, trusted: bool, started_us: u64) -> Self {
+    pub fn bare(request_id: RequestId, trusted: bool, address: IpAddr, started_us: u64) -> Self {
         Self {
             request_id,
             trusted,
+            address,
             started_us,
             upstream_started_us: None,
             upstream_ended_us: None,
@@ -208,6 +214,7 @@ impl Exchange<'_> {
             failure: None,
             refusal: None,
             caller: None,
+            caller_limits: &[],
             rule: None,
             rules_counted: 0,
             route: None,

@@ -18,6 +18,8 @@ use crate::cache::fields::field_lines;
 use crate::h1::{self, BodyLength, connection_tokens};
 use crate::http::head::FieldRef;
 use crate::http::{FieldId, RequestHead, ResponseHead, Version};
+use crate::policy::auth::key;
+use crate::upstream::Credential;
 
 /// What a request head for an upstream is made of.
 pub struct RequestParts<'a> {
@@ -47,9 +49,15 @@ pub fn write_request(out: &mut Vec<u8>, parts: &RequestParts<'_>) {
     let edits = &parts.route.request;
     write_own(out, edits, b"Host", parts.host);
     let replaced = |id| parts.validators.is_some() && STRIPPED.contains(&id);
+    let house = House::of(parts.service, parts.route);
     copy_fields(out, parts.head.fields(), edits, |f| {
-        !belongs_to_gateway(f.id) && !is_twin(f, parts.route) && !replaced(f.id) && (parts.trusted || !is_forwarding(f))
+        !belongs_to_gateway(f.id)
+            && !house.replaces(f)
+            && !is_twin(f, parts.route, house)
+            && !replaced(f.id)
+            && (parts.trusted || !is_forwarding(f))
     });
+    house.write(out, edits);
     out.extend_from_slice(parts.validators.unwrap_or_default());
     write_client(out, parts);
     write_framing(out, parts.body);
@@ -61,6 +69,39 @@ pub fn write_request(out: &mut Vec<u8>, parts: &RequestParts<'_>) {
     write_own(out, edits, b"X-Request-Id", parts.request_id.as_bytes());
     write_brought(out, edits);
     out.extend_from_slice(b"\r\n");
+}
+
+/// What becomes of the client's credential.
+#[derive(Clone, Copy)]
+struct House<'a> {
+    /// It does not go any further.
+    keeps: bool,
+    /// What goes instead.
+    credential: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> House<'a> {
+    fn of(service: &'a Service, route: &Route) -> Self {
+        let credential = service.upstreams.get(route.upstream).and_then(|upstream| upstream.credential.as_ref());
+        Self {
+            // A key of the house means nothing to an upstream, whatever that itself is sent.
+            keeps: credential.is_some() || route.screen.callers,
+            credential: credential.and_then(Credential::field),
+        }
+    }
+
+    /// Whether a field may hold a credential, or has the name of what goes instead.
+    fn replaces(self, field: FieldRef<'_>) -> bool {
+        self.keeps
+            && (key::FIELDS.contains(&field.id)
+                || self.credential.is_some_and(|(name, _)| name.as_bytes().eq_ignore_ascii_case(field.name)))
+    }
+
+    fn write(self, out: &mut Vec<u8>, edits: &Edits) {
+        if let Some((name, value)) = self.credential.filter(|(name, _)| !edits.sets(name.as_bytes())) {
+            write_field(out, name.as_bytes(), value.as_bytes());
+        }
+    }
 }
 
 fn write_target(out: &mut Vec<u8>, route: &Route, head: &RequestHead) {
@@ -122,7 +163,7 @@ pub fn is_rewritten(name: &[u8]) -> bool {
 }
 
 /// Whether a name with underscores would be read by CGI-like upstreams as one that the gateway or the route guards.
-fn is_twin(field: FieldRef<'_>, route: &Route) -> bool {
+fn is_twin(field: FieldRef<'_>, route: &Route, house: House<'_>) -> bool {
     if field.id != FieldId::Other || memchr::memchr(b'_', field.name).is_none() {
         return false;
     }
@@ -131,7 +172,7 @@ fn is_twin(field: FieldRef<'_>, route: &Route) -> bool {
     // The word of a trusted peer counts in its own spelling only: in another one it would not be in a key.
     let is_family = is_forwarding(family);
     let tells_apart = route.cache.as_ref().is_some_and(|policy| policy.tells_apart(family.id, &plain));
-    belongs_to_gateway(family.id) || is_family || tells_apart || route.request.drops(&plain)
+    belongs_to_gateway(family.id) || is_family || tells_apart || house.replaces(family) || route.request.drops(&plain)
 }
 
 /// Copies the fields that are end-to-end, wanted by `keep` and not dropped by the route's edits.

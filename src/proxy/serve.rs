@@ -225,10 +225,12 @@ fn finish(core: &Core, client: &Client<'_>, exchange: &mut Exchange<'_>) {
         policy.counters.outcome(core.index, note.outcome);
     }
     let head = client.head;
-    let user = if core.log.is_on() { head.find(FieldId::Authorization).and_then(basic_user) } else { None };
+    // Where keys are asked for, what stands there may be one.
+    let names_user = core.log.is_on() && !exchange.route.is_some_and(|route| route.screen.callers);
+    let user = if names_user { head.find(FieldId::Authorization).and_then(basic_user) } else { None };
     core.log.access(&AccessRecord {
         unix_ms: clock::unix_ms(),
-        client: client.peer.ip(),
+        client: exchange.address,
         user: user.as_deref(),
         method: head.method_text(),
         target: head.target(),
@@ -255,7 +257,8 @@ fn finish(core: &Core, client: &Client<'_>, exchange: &mut Exchange<'_>) {
     });
 }
 
-/// The user of Basic credentials (RFC 7617 §2); never the password.
+/// The user of Basic credentials (RFC 7617 §2); never the password, nor a user without one: that is how API keys are
+/// sent.
 fn basic_user(authorization: &[u8]) -> Option<Vec<u8>> {
     let (scheme, credentials) = authorization.split_at_checked(6)?;
     if !scheme.eq_ignore_ascii_case(b"basic ") {
@@ -263,8 +266,9 @@ fn basic_user(authorization: &[u8]) -> Option<Vec<u8>> {
     }
     let mut user = base64::engine::general_purpose::STANDARD.decode(credentials.trim_ascii()).ok()?;
     let colon = memchr::memchr(b':', &user)?;
+    let is_alone = colon + 1 == user.len();
     user.truncate(colon);
-    (!user.is_empty()).then_some(user)
+    (!user.is_empty() && !is_alone).then_some(user)
 }
 
 #[cfg(test)]
@@ -275,7 +279,14 @@ mod tests {
     fn the_user_of_basic_credentials_is_known_and_nothing_else() {
         assert_eq!(basic_user(b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==").as_deref(), Some(&b"Aladdin"[..]));
         assert_eq!(basic_user(b"basic   QWxhZGRpbjpvcGVuIHNlc2FtZQ==").as_deref(), Some(&b"Aladdin"[..]));
-        for other in ["Bearer QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "Basic", "Basic !", "Basic QWxhZGRpbg==", "Basic OnB3"] {
+        for other in [
+            "Bearer QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+            "Basic",
+            "Basic !",
+            "Basic QWxhZGRpbg==",
+            "Basic OnB3",
+            "Basic c2stMTo=",
+        ] {
             assert_eq!(basic_user(other.as_bytes()), None, "{other}");
         }
     }

@@ -2,9 +2,12 @@
 
 use ipnet::IpNet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::route::Router;
 use crate::h1::HeadLimits;
+use crate::http::RequestHead;
+use crate::policy::auth::{Callers, ClientAddress, address};
 use crate::upstream::UpstreamOptions;
 
 /// Compiled routes, upstreams and the rules that hold for all of them.
@@ -19,6 +22,10 @@ pub struct Service {
     pub expect: ExpectPolicy,
     /// Pseudonym in Via (RFC 9110 §7.6.3).
     pub via: Box<str>,
+    /// Whose address counts where the peer is trusted.
+    pub client_address: ClientAddress,
+    /// Who has a key of the house.
+    pub callers: Arc<Callers>,
 }
 
 /// Which fields tell the upstream about the client.
@@ -49,5 +56,10 @@ impl Service {
     pub fn trusts(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         self.trusted_peers.iter().any(|net| net.contains(&peer))
+    }
+
+    /// The client's address, behind a trusted peer.
+    pub fn client_address(&self, head: &RequestHead, peer: IpAddr) -> IpAddr {
+        address::behind_proxies(head, self.client_address, peer, |address| self.trusts(address))
     }
 }

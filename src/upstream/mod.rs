@@ -15,5 +15,5 @@ pub mod sessions;
 
 pub use balance::Target;
 pub use client::Connection;
-pub use options::{EndpointOptions, EndpointTls, Protocol, UpstreamOptions};
+pub use options::{Credential, EndpointOptions, EndpointTls, Protocol, UpstreamOptions};
 pub use pool::Pools;

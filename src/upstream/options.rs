@@ -40,6 +40,38 @@ pub struct UpstreamOptions {
     pub idle_ms: u64,
     /// Idle connections kept per endpoint and core; 0 closes after each exchange.
     pub pool_idle_max: usize,
+    /// What requests are sent with in place of the client's own credential; `None` = that passes.
+    pub credential: Option<Credential>,
+}
+
+/// The house's credential at an upstream: a field of each request. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// The client's own is removed, and that is all.
+    Nothing,
+    Field {
+        name: Box<str>,
+        value: Box<str>,
+    },
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("Nothing"),
+            Self::Field { name, value: _ } => write!(f, "Field({name}: ***)"),
+        }
+    }
+}
+
+impl Credential {
+    /// Name and value of the field, where there is one.
+    pub fn field(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Nothing => None,
+            Self::Field { name, value } => Some((name, value)),
+        }
+    }
 }
 
 /// One endpoint of an upstream.

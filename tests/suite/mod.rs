@@ -7,6 +7,7 @@ pub mod harness;
 
 mod bodies;
 mod caching;
+mod callers;
 mod config;
 mod drain;
 mod firewall;

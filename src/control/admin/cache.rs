@@ -1,6 +1,7 @@
 //! The cache as the admin listener works on it: what routes make of URLs, versions that are raised, numbers, and the
 //! sweep that follows a purge. A purge is in effect when it returns; the sweep only brings its memory back.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
@@ -54,6 +55,8 @@ pub struct Sight {
     pub hook: Option<PurgeHook>,
     /// The firewalls of the routes, each once.
     pub guards: Vec<Arc<Guard>>,
+    /// `None` = there are no keys of callers.
+    pub callers: Option<PathBuf>,
 }
 
 /// What is counted and raised of a route.
@@ -75,6 +78,7 @@ impl Sight {
             routes: routes.into_iter().map(kept).collect(),
             hook: plan.purge_hook.clone(),
             guards: guards(plan),
+            callers: plan.callers_store.clone(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! refused, and webhooks are signed. It never shows a body or a credential.
 
 mod cache;
+mod callers;
 mod health;
 mod keys;
 mod listener;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -90,6 +91,8 @@ fn router(state: Arc<AdminState>) -> Router {
         .route("/cache/purge", post(purge::purge))
         .route("/cache/version", post(cache::version))
         .route("/hooks/purge", post(purge::hook))
+        .route("/callers", get(callers::list).post(callers::create))
+        .route("/callers/{id}", delete(callers::revoke))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -98,14 +101,19 @@ fn router(state: Arc<AdminState>) -> Router {
 
 async fn not_found() -> Refusal {
     Refusal::not_found(
-        "there are /health, /ready, /metrics, /cache/stats, /cache/keys, /cache/purge, /cache/version and \
-         /hooks/purge here",
+        "there are /health, /ready, /metrics, /cache/stats, /cache/keys, /cache/purge, /cache/version, \
+         /hooks/purge and /callers here",
     )
 }
 
 async fn not_allowed(method: Method, uri: Uri) -> Refusal {
     let changes = ["/cache/purge", "/cache/version", "/hooks/purge"].contains(&uri.path());
-    let wanted = if changes { "POST" } else { "GET or HEAD" };
+    let wanted = match uri.path() {
+        "/callers" => "GET, HEAD or POST",
+        path if path.starts_with("/callers/") => "DELETE",
+        _ if changes => "POST",
+        _ => "GET or HEAD",
+    };
     let message = format!("{method} is not served here; use {wanted}");
     Refusal { code: StatusCode::METHOD_NOT_ALLOWED, kind: "method_not_allowed", message }
 }

@@ -6,6 +6,7 @@
 
 mod cache_values;
 mod caching;
+mod calling;
 mod defaults;
 mod endpoint;
 mod fields;
@@ -15,6 +16,7 @@ mod problems;
 mod proxy;
 mod raw;
 mod raw_cache;
+mod raw_callers;
 mod reader;
 mod registry;
 mod resolve;

@@ -106,6 +106,7 @@ fn raw(arguments: &ProxyArguments, problems: &Problems) -> RawConfig {
             ..RawCache::default()
         },
         log: RawLog { access: Some(access), format: None },
+        callers: None,
         listeners: listen.iter().map(listener).collect(),
         upstreams: vec![upstream],
         routes: vec![route],

@@ -11,11 +11,13 @@ use super::endpoint::{self, Endpoint};
 use super::fields::Secret;
 use super::problems::{At, Place};
 use super::raw_cache::{self, RawCache, RawPolicy};
+use super::raw_callers::{self, RawAccess, RawCallers, RawCredential};
 use super::reader::Table;
 use super::values;
 use crate::bounds;
 use crate::log::AccessFormat;
 use crate::plan::{Cores, DriverChoice};
+use crate::policy::auth::ClientAddress;
 use crate::proxy::service::{ExpectPolicy, ForwardedPolicy};
 use crate::upstream::Protocol;
 
@@ -25,6 +27,8 @@ pub(super) struct RawConfig {
     pub server: RawServer,
     pub log: RawLog,
     pub cache: RawCache,
+    /// `None` = there are no keys of the house.
+    pub callers: Option<RawCallers>,
     pub listeners: Vec<RawListener>,
     pub upstreams: Vec<RawUpstream>,
     pub routes: Vec<RawRoute>,
@@ -44,6 +48,8 @@ pub(super) struct RawServer {
     pub expect: Option<At<ExpectPolicy>>,
     pub via: Option<At<String>>,
     pub limits: RawLimits,
+    pub client_address: Option<At<ClientAddress>>,
+    pub access: RawAccess,
 }
 
 /// `[server.limits]`
@@ -100,6 +106,7 @@ pub(super) struct RawUpstream {
     pub send_timeout: Option<At<u64>>,
     pub idle_timeout: Option<At<u64>>,
     pub pool: Option<At<u64>>,
+    pub credential: Option<RawCredential>,
 }
 
 /// `[[route]]`
@@ -122,6 +129,7 @@ pub(super) struct RawRoute {
     pub response: RawEdits,
     /// `None` = the route has no cache.
     pub cache: Option<RawPolicy>,
+    pub access: RawAccess,
 }
 
 /// A header name and its value as written.
@@ -144,6 +152,7 @@ pub(super) fn config(t: &mut Table<'_>) -> RawConfig {
         server: t.table("server", server).unwrap_or_default(),
         log: t.table("log", log).unwrap_or_default(),
         cache: t.table("cache", raw_cache::cache).unwrap_or_default(),
+        callers: t.table("callers", raw_callers::callers),
         listeners: t.required_tables("listener", LISTENER, listener),
         upstreams: t.required_tables("upstream", UPSTREAM, upstream),
         routes: t.required_tables("route", ROUTE, route),
@@ -157,6 +166,11 @@ fn server(t: &mut Table<'_>) -> RawServer {
         ("forwarded", ForwardedPolicy::Forwarded),
         ("both", ForwardedPolicy::Both),
         ("off", ForwardedPolicy::Off),
+    ];
+    let client_address = [
+        ("peer", ClientAddress::Peer),
+        ("x-forwarded-for", ClientAddress::XForwardedFor),
+        ("forwarded", ClientAddress::Forwarded),
     ];
     let expect = [("answer", ExpectPolicy::Answer), ("forward", ExpectPolicy::Forward)];
     RawServer {
@@ -178,6 +192,8 @@ fn server(t: &mut Table<'_>) -> RawServer {
         expect: t.parsed("expect", |text| values::choice(text, &expect)),
         via: t.parsed("via", values::via),
         limits: t.table("limits", limits).unwrap_or_default(),
+        client_address: t.parsed("client_address", |text| values::choice(text, &client_address)),
+        access: raw_callers::access(t),
     }
 }
 
@@ -240,6 +256,7 @@ fn upstream(t: &mut Table<'_>) -> RawUpstream {
         send_timeout: t.parsed("send_timeout", values::duration_ms),
         idle_timeout: t.parsed("idle_timeout", values::duration_ms),
         pool: t.count("pool", 0, bounds::POOL_IDLE_MAX as u64),
+        credential: t.table("credential", raw_callers::credential),
     }
 }
 
@@ -261,6 +278,7 @@ fn route(t: &mut Table<'_>) -> RawRoute {
         request: t.table("request", edits).unwrap_or_default(),
         response: t.table("response", edits).unwrap_or_default(),
         cache: t.table("cache", raw_cache::policy),
+        access: raw_callers::access(t),
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::problems::{At, Place, Problems};
 use super::raw::{RawConfig, RawLimits};
 use super::registry::Registry;
-use super::{Environment, caching, defaults, listeners, routes, upstreams};
+use super::{Environment, caching, calling, defaults, listeners, routes, upstreams};
 use crate::bounds;
 use crate::h1::HeadLimits;
 use crate::log::AccessFormat;
@@ -58,8 +58,10 @@ pub(super) fn resolve(raw: &RawConfig, context: &Context<'_>) -> Plan {
     let start = start(raw, context);
     let listeners = listeners::resolve(&raw.listeners, &start, context);
     let upstreams = upstreams::resolve(&raw.upstreams, context);
-    let routes =
-        routes::resolve(&raw.routes, &raw.upstreams, &upstreams, (body_bytes, start.cache.memory_bytes), context);
+    let (house, bytes) = (calling::house(&raw.server.access, context), (body_bytes, start.cache.memory_bytes));
+    let routes = routes::resolve(&raw.routes, &raw.upstreams, &upstreams, bytes, &house, context);
+    let (callers, callers_store) = calling::callers(raw, context);
+    calling::check(raw, &upstreams, &routes, context);
     let server = &raw.server;
     let service = Service {
         router: Router::compile(routes),
@@ -68,12 +70,14 @@ pub(super) fn resolve(raw: &RawConfig, context: &Context<'_>) -> Plan {
         trusted_peers: items(&server.trusted_peers).iter().map(|net| net.value).collect(),
         forwarded: or(&server.forwarded, Default::default()),
         expect: or(&server.expect, Default::default()),
+        client_address: or(&server.client_address, Default::default()),
+        callers,
         via: server.via.as_ref().map_or(defaults::VIA, |via| via.as_str()).into(),
     };
     let purge_hook = caching::hook(&raw.cache, start.admin, context);
     caching::warn_unused(raw, context.problems);
     let drain_ms = or(&server.drain, defaults::DRAIN_MS);
-    Plan { service: Arc::new(service), listeners, drain_ms, purge_hook, start }
+    Plan { service: Arc::new(service), listeners, drain_ms, purge_hook, callers_store, start }
 }
 
 /// The value written, or the default.

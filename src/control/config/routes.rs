@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::caching;
+use super::calling::{self, House};
 use super::fields::{self, Change, Secret, Side, Source};
 use super::problems::{At, Fault, Place};
 use super::raw::{Pair, RawEdits, RawRoute, RawUpstream};
@@ -11,7 +12,6 @@ use super::reader::did_you_mean;
 use super::resolve::{Context, items, or, refuse_twice};
 use super::values::quoted;
 use crate::proxy::route::{Edits, Matcher, PathMatch, Rewrite, Route};
-use crate::proxy::screen::Screen;
 use crate::upstream::UpstreamOptions;
 
 /// All routes in the order written; `body_bytes` and `cache_bytes` are the bounds of the whole gateway. A route with a problem may be left out or be wrong; the problem is noted.
@@ -20,6 +20,7 @@ pub(super) fn resolve(
     raw_upstreams: &[RawUpstream],
     upstreams: &[UpstreamOptions],
     (body_bytes, cache_bytes): (u64, u64),
+    house: &House,
     context: &Context<'_>,
 ) -> Vec<(Matcher, Route)> {
     let names = raw.iter().filter_map(|r| r.name.as_ref()).map(|name| (name.as_str(), &name.place));
@@ -51,7 +52,7 @@ pub(super) fn resolve(
             connect_ms: or(&route.connect_timeout, options.connect_ms),
             read_ms: or(&route.read_timeout, options.read_ms),
             cache: cache.map(|policy| Arc::new(policy.stands_on(&source))),
-            screen: Screen::default(),
+            screen: calling::screen(route, house, context),
         };
         routes.push((matcher, compiled));
     }

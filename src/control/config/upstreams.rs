@@ -9,12 +9,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::defaults;
 use super::endpoint::Endpoint;
 use super::listeners::opens;
 use super::problems::{At, Problems};
 use super::raw::RawUpstream;
 use super::resolve::{Context, items, or, refuse_twice};
+use super::{calling, defaults};
 use crate::bounds;
 use crate::tls::{CertificateError, ClientTlsOptions, client_config, with_alpn};
 use crate::upstream::{EndpointOptions, EndpointTls, Protocol, UpstreamOptions};
@@ -44,6 +44,7 @@ pub(super) fn resolve(raw: &[RawUpstream], context: &Context<'_>) -> Vec<Upstrea
                 .as_ref()
                 .and_then(|pool| usize::try_from(pool.value).ok())
                 .unwrap_or(bounds::POOL_IDLE_DEFAULT),
+            credential: calling::credential(upstream, context),
         })
         .collect()
 }

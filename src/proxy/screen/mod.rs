@@ -15,19 +15,23 @@ use super::exchange::{Client, Exchange};
 use super::failure::Failure;
 use super::route::Route;
 use crate::policy::waf::guard::Guard;
+use crate::policy::auth::AccessRule;
 
 /// What the requests of a route must pass. Empty = everything passes.
 #[derive(Clone, Debug, Default)]
 pub struct Screen {
     /// The rules of a firewall.
     pub waf: Option<Arc<Guard>>,
+    /// From which addresses; all must admit the client.
+    pub access: Box<[Arc<AccessRule>]>,
+    /// A key of the house is needed.
+    pub callers: bool,
 }
 
 impl Screen {
     /// Whether everything passes.
     pub fn is_open(&self) -> bool {
-        let Self { waf } = self;
-        waf.is_none()
+        self.access.is_empty() && !self.callers && self.waf.is_none()
     }
 }
 
@@ -45,7 +49,7 @@ pub async fn screen<'s>(
     if route.screen.is_open() {
         return Ok(());
     }
-    access::may_come(route, client)?;
+    access::may_come(route, exchange.address)?;
     caller::identify(core, service, route, client, exchange).await?;
     limits::admit(core, service, route, client, exchange).await?;
     inspect::inspect(core, route, client, exchange).await
@@ -62,7 +66,7 @@ pub enum AtOnceVerdict {
 /// Screen, for a request without a body that a stored answer answers.
 pub fn screen_at_once<'s>(
     core: &Core,
-    _service: &'s CoreService,
+    service: &'s CoreService,
     route: &'s Route,
     client: &mut Client<'_>,
     exchange: &mut Exchange<'s>,
@@ -70,8 +74,8 @@ pub fn screen_at_once<'s>(
     if route.screen.is_open() {
         return AtOnceVerdict::Passed;
     }
-    match inspect::passes_at_once(core, route, client, exchange) {
-        true => AtOnceVerdict::Passed,
-        false => AtOnceVerdict::NotNow,
-    }
+    let passes = access::may_come(route, exchange.address).is_ok()
+        && caller::identify_at_once(service, route, client, exchange)
+        && inspect::passes_at_once(core, route, client, exchange);
+    if passes { AtOnceVerdict::Passed } else { AtOnceVerdict::NotNow }
 }

@@ -103,9 +103,10 @@ fn full() {
     write_pair(folder.path(), "server", &["server.example.com"]);
     write_pair(folder.path(), "ca", &["ca.example.com"]);
     std::fs::write(folder.path().join("team.txt"), "blue\n").unwrap();
+    std::fs::write(folder.path().join("callers.json"), r#"{"version":1,"keys":[]}"#).unwrap();
     let loaded = example(folder.path(), "full.toml");
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
-    assert_eq!(loaded.files.len(), 4);
+    assert_eq!(loaded.files.len(), 5);
 }
 
 #[test]
@@ -119,7 +120,9 @@ fn full_has_every_key_and_its_defaults_are_the_defaults() {
     // Keys that were not written are `None` in the raw form.
     assert!(!format!("{:?} {:?} {:?}", raw.server, raw.log, raw.cache).contains("None"));
     assert!(!format!("{:?} {:?}", raw.listeners[0], raw.listeners[1].tls).contains("None"));
-    assert!(!format!("{:?}", raw.upstreams[0]).contains("None"));
+    let none = format!("{:?}", raw.upstreams[0]).matches("None").count();
+    assert_eq!(none, 3, "a credential is of one kind");
+    assert!(raw.callers.is_some());
     assert_eq!(format!("{:?}", raw.routes[0]).matches("None").count(), 3, "only `exact` and two of the cache");
     let cache = |index: usize| raw.routes[index].cache.as_ref().unwrap();
     assert!(cache(1).query_only.is_some() && cache(2).query_except.is_some());
@@ -136,6 +139,7 @@ fn full_has_every_key_and_its_defaults_are_the_defaults() {
     write_pair(folder.path(), "server", &["server.example.com"]);
     write_pair(folder.path(), "ca", &["ca.example.com"]);
     std::fs::write(folder.path().join("team.txt"), "blue\n").unwrap();
+    std::fs::write(folder.path().join("callers.json"), r#"{"version":1,"keys":[]}"#).unwrap();
     let [long, short] = [text, shorter].map(|text| {
         let env = |_: &str| Some("x".repeat(16));
         parse(&text, &folder.path().join("c.toml"), &Keep::new().unwrap(), &env).unwrap().plan
@@ -162,7 +166,10 @@ fn full_has_every_key_and_its_defaults_are_the_defaults() {
         let upstream = &s.upstreams[0];
         let times = [upstream.connect_ms, upstream.read_ms, upstream.send_ms, upstream.idle_ms];
         (
-            format!("{:?} {:?} {:?} {:?} {}", s.limits, s.trusted_peers, s.forwarded, s.expect, s.via),
+            format!(
+                "{:?} {:?} {:?} {:?} {} {:?}",
+                s.limits, s.trusted_peers, s.forwarded, s.expect, s.via, s.client_address
+            ),
             times,
             (upstream.pool_idle_max, upstream.protocol),
         )
