@@ -12,6 +12,7 @@ use crate::cache::cache_status::Status;
 use crate::h1::{BodyDecoder, RequestFraming};
 use crate::http::{FieldId, RequestHead};
 use crate::net::{Input, Stream, Timer};
+use crate::policy::limit::{Receipt, Seats};
 use crate::stats::CacheOutcome;
 
 /// The other end of a downstream connection.
@@ -174,6 +175,10 @@ pub struct Exchange<'s> {
     pub caller: Option<&'s str>,
     /// The rule of the firewall that matched, where one did.
     pub rule: Option<Box<RuleNote>>,
+    /// Counts of requests in flight that this one is in, until it ends.
+    pub seats: Seats<'s>,
+    /// What a request that is answered at once was charged to.
+    pub receipt: Receipt,
     /// Borrowed: counting references to what all cores share would make them wait for each other.
     pub route: Option<&'s Route>,
     pub upstream: Option<&'s str>,
@@ -207,6 +212,8 @@ impl Exchange<'_> {
             refusal: None,
             caller: None,
             rule: None,
+            seats: Seats::default(),
+            receipt: Receipt::default(),
             route: None,
             upstream: None,
             cache: None,

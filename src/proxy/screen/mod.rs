@@ -8,19 +8,25 @@ mod caller;
 mod inspect;
 mod limits;
 
+use std::sync::Arc;
+
 use super::core::{Core, CoreService};
 use super::exchange::{Client, Exchange};
 use super::failure::Failure;
 use super::route::Route;
+use crate::policy::limit::Limit;
 
 /// What the requests of a route must pass. Empty = everything passes.
 #[derive(Clone, Debug, Default)]
-pub struct Screen {}
+pub struct Screen {
+    /// All must let the request pass.
+    pub limits: Box<[Arc<Limit>]>,
+}
 
 impl Screen {
     /// Whether everything passes.
     pub fn is_open(&self) -> bool {
-        true
+        self.limits.is_empty()
     }
 }
 
@@ -54,11 +60,24 @@ pub enum AtOnceVerdict {
 
 /// Screen, for a request without a body that a stored answer answers.
 pub fn screen_at_once<'s>(
-    _core: &Core,
+    core: &Core,
     _service: &'s CoreService,
     route: &'s Route,
-    _client: &mut Client<'_>,
-    _exchange: &mut Exchange<'s>,
+    client: &mut Client<'_>,
+    exchange: &mut Exchange<'s>,
 ) -> AtOnceVerdict {
-    if route.screen.is_open() { AtOnceVerdict::Passed } else { AtOnceVerdict::NotNow }
+    if route.screen.is_open() {
+        return AtOnceVerdict::Passed;
+    }
+    limits::admit_at_once(core, route, client, exchange)
+}
+
+/// The request that [`screen_at_once`] has let pass is answered.
+pub fn settle(core: &Core, route: &Route, exchange: &Exchange<'_>) {
+    limits::settle(core, route, exchange);
+}
+
+/// Takes back what [`screen_at_once`] has charged for a request that takes the usual way after all.
+pub fn take_back<'s>(core: &Core, route: &'s Route, client: &Client<'_>, exchange: &mut Exchange<'s>) {
+    limits::take_back(core, route, client, exchange);
 }
