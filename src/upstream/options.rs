@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 
+use crate::policy::limit::Capacity;
+
 /// Which HTTP is spoken to the endpoints of an upstream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Protocol {
@@ -40,6 +42,8 @@ pub struct UpstreamOptions {
     pub idle_ms: u64,
     /// Idle connections kept per endpoint and core; 0 closes after each exchange.
     pub pool_idle_max: usize,
+    /// Requests in flight to it, over all cores; `None` = any number.
+    pub capacity: Option<Capacity>,
 }
 
 /// One endpoint of an upstream.

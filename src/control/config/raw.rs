@@ -11,6 +11,7 @@ use super::endpoint::{self, Endpoint};
 use super::fields::Secret;
 use super::problems::{At, Place};
 use super::raw_cache::{self, RawCache, RawPolicy};
+use super::raw_limits::{self, Often, RawLimit, RawLimitTable};
 use super::reader::Table;
 use super::values;
 use crate::bounds;
@@ -28,6 +29,8 @@ pub(super) struct RawConfig {
     pub listeners: Vec<RawListener>,
     pub upstreams: Vec<RawUpstream>,
     pub routes: Vec<RawRoute>,
+    pub limit_table: RawLimitTable,
+    pub limits: Vec<RawLimit>,
 }
 
 /// `[server]`
@@ -75,6 +78,8 @@ pub(super) struct RawListener {
     pub http2: Option<At<bool>>,
     pub http2_streams: Option<At<u64>>,
     pub tls: Vec<RawCertificate>,
+    pub new_connections: Option<At<Often>>,
+    pub new_connections_burst: Option<At<u64>>,
 }
 
 /// `[[listener.tls]]`
@@ -100,6 +105,7 @@ pub(super) struct RawUpstream {
     pub send_timeout: Option<At<u64>>,
     pub idle_timeout: Option<At<u64>>,
     pub pool: Option<At<u64>>,
+    pub in_flight: Option<At<u64>>,
 }
 
 /// `[[route]]`
@@ -122,6 +128,7 @@ pub(super) struct RawRoute {
     pub response: RawEdits,
     /// `None` = the route has no cache.
     pub cache: Option<RawPolicy>,
+    pub limits: Option<At<Vec<At<String>>>>,
 }
 
 /// A header name and its value as written.
@@ -147,6 +154,8 @@ pub(super) fn config(t: &mut Table<'_>) -> RawConfig {
         listeners: t.required_tables("listener", LISTENER, listener),
         upstreams: t.required_tables("upstream", UPSTREAM, upstream),
         routes: t.required_tables("route", ROUTE, route),
+        limit_table: t.table("limits", raw_limits::table).unwrap_or_default(),
+        limits: t.tables("limit", raw_limits::limit),
     }
 }
 
@@ -219,6 +228,8 @@ fn listener(t: &mut Table<'_>) -> RawListener {
             key: t.required("key", "add key = \"FILE.key\"", values::file_name),
             names: t.list("names", values::certificate_name),
         }),
+        new_connections: t.parsed("new_connections", raw_limits::often),
+        new_connections_burst: raw_limits::burst(t, "new_connections_burst"),
     }
 }
 
@@ -240,6 +251,7 @@ fn upstream(t: &mut Table<'_>) -> RawUpstream {
         send_timeout: t.parsed("send_timeout", values::duration_ms),
         idle_timeout: t.parsed("idle_timeout", values::duration_ms),
         pool: t.count("pool", 0, bounds::POOL_IDLE_MAX as u64),
+        in_flight: t.count("in_flight", 1, 1_000_000),
     }
 }
 
@@ -261,6 +273,7 @@ fn route(t: &mut Table<'_>) -> RawRoute {
         request: t.table("request", edits).unwrap_or_default(),
         response: t.table("response", edits).unwrap_or_default(),
         cache: t.table("cache", raw_cache::policy),
+        limits: t.list("limits", values::any),
     }
 }
 

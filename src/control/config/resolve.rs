@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::problems::{At, Place, Problems};
 use super::raw::{RawConfig, RawLimits};
 use super::registry::Registry;
-use super::{Environment, caching, defaults, listeners, routes, upstreams};
+use super::{Environment, caching, defaults, limiting, listeners, routes, upstreams};
 use crate::bounds;
 use crate::h1::HeadLimits;
 use crate::log::AccessFormat;
@@ -56,10 +56,12 @@ pub(super) fn resolve(raw: &RawConfig, context: &Context<'_>) -> Plan {
     let limits = limits(&raw.server.limits, context.problems);
     let body_bytes = or(&raw.server.limits.body, bounds::BODY_BYTES_DEFAULT);
     let start = start(raw, context);
-    let listeners = listeners::resolve(&raw.listeners, &start, context);
+    let limiting = limiting::resolve(raw, context);
+    let listeners = listeners::resolve(&raw.listeners, &start, &limiting, context);
     let upstreams = upstreams::resolve(&raw.upstreams, context);
-    let routes =
-        routes::resolve(&raw.routes, &raw.upstreams, &upstreams, (body_bytes, start.cache.memory_bytes), context);
+    let bytes = (body_bytes, start.cache.memory_bytes);
+    let routes = routes::resolve(&raw.routes, &raw.upstreams, &upstreams, bytes, &limiting, context);
+    limiting.warn_unused(context.problems);
     let server = &raw.server;
     let service = Service {
         router: Router::compile(routes),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::caching;
 use super::fields::{self, Change, Secret, Side, Source};
+use super::limiting::Limiting;
 use super::problems::{At, Fault, Place};
 use super::raw::{Pair, RawEdits, RawRoute, RawUpstream};
 use super::reader::did_you_mean;
@@ -20,6 +21,7 @@ pub(super) fn resolve(
     raw_upstreams: &[RawUpstream],
     upstreams: &[UpstreamOptions],
     (body_bytes, cache_bytes): (u64, u64),
+    limiting: &Limiting<'_>,
     context: &Context<'_>,
 ) -> Vec<(Matcher, Route)> {
     let names = raw.iter().filter_map(|r| r.name.as_ref()).map(|name| (name.as_str(), &name.place));
@@ -35,6 +37,7 @@ pub(super) fn resolve(
         let name = name(route, &matcher);
         let cache = route.cache.as_ref().map(|raw| caching::policy(raw, route, &name, cache_bytes, context));
         cached.extend(route.cache.as_ref().map(|raw| (route, &raw.place, Arc::clone(&name))));
+        let limits = limiting.of_route(route, context);
         let Some(index) = upstream(route, upstreams, context) else { continue };
         let Some(options) = upstreams.get(index) else { continue };
         if let Some(used) = used.get_mut(index) {
@@ -51,7 +54,7 @@ pub(super) fn resolve(
             connect_ms: or(&route.connect_timeout, options.connect_ms),
             read_ms: or(&route.read_timeout, options.read_ms),
             cache: cache.map(|policy| Arc::new(policy.stands_on(&source))),
-            screen: Screen::default(),
+            screen: Screen { limits },
         };
         routes.push((matcher, compiled));
     }
