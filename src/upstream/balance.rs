@@ -135,6 +135,7 @@ mod tests {
             send_ms: 1,
             idle_ms: 1,
             pool_idle_max: 1,
+            capacity: None,
         };
         Target::new(&options, &Pools::default())
     }

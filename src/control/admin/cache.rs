@@ -22,6 +22,7 @@ use crate::cache::policy::KeyPolicy;
 use crate::cache::store::Cache;
 use crate::control::config::KeptRoute;
 use crate::plan::{Plan, PurgeHook};
+use crate::policy::limit::Limit;
 use crate::stats::{CacheOutcome, NotStored, Pass};
 
 /// Objects that one step of a sweep looks at; between two steps the listener answers.
@@ -51,6 +52,8 @@ pub struct Sight {
     pub routes: Vec<CachedRoute>,
     /// `None` = webhooks are off.
     pub hook: Option<PurgeHook>,
+    /// What the requests of its routes have to pass, by name.
+    pub limits: Vec<Arc<Limit>>,
 }
 
 /// What is counted and raised of a route.
@@ -71,8 +74,19 @@ impl Sight {
             keys: policies.map(|policy| policy.key.clone()).collect(),
             routes: routes.into_iter().map(kept).collect(),
             hook: plan.purge_hook.clone(),
+            limits: limits(plan),
         }
     }
+}
+
+/// All limits of a plan, each once.
+fn limits(plan: &Plan) -> Vec<Arc<Limit>> {
+    let of_routes = plan.service.router.routes().flat_map(|route| route.screen.limits.iter());
+    let at_listeners = plan.listeners.iter().filter_map(|listener| listener.arrivals.as_ref());
+    let mut limits: Vec<Arc<Limit>> = of_routes.chain(at_listeners).map(Arc::clone).collect();
+    limits.sort_by(|one, other| one.name.cmp(&other.name));
+    limits.dedup_by(|one, other| Arc::ptr_eq(&one.state, &other.state));
+    limits
 }
 
 impl CacheAdmin {

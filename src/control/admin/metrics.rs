@@ -3,9 +3,11 @@
 //! An outcome has a sample from the start, a reason once it has occurred: routes times reasons would be many zeros.
 
 use std::fmt::{self, Display, Write};
+use std::sync::Arc;
 
 use super::cache::{CacheAdmin, CachedRoute};
 use super::signature::Hooked;
+use crate::policy::limit::{Limit, Outcome};
 use crate::stats::{CacheOutcome, Label, NotStored, Pass, family};
 
 /// The cache's metrics.
@@ -19,6 +21,7 @@ pub fn render(admin: &CacheAdmin) -> String {
 fn render_all(out: &mut String, admin: &CacheAdmin) -> fmt::Result {
     let (figures, sight) = (admin.cache.figures(), admin.sight.load());
     render_routes(out, &sight.routes)?;
+    render_limits(out, &sight.limits)?;
     one(out, "ringway_cache_evicted_total", "Stored answers that made room for others", "counter", figures.evicted)?;
     one(out, "ringway_cache_purged_total", "Stored answers that a purge dropped", "counter", figures.purged)?;
     one(out, "ringway_cache_objects", "Objects in the cache", "gauge", figures.objects)?;
@@ -53,6 +56,18 @@ fn render_routes(out: &mut String, routes: &[CachedRoute]) -> fmt::Result {
     for route in routes {
         for &reason in NotStored::ALL {
             occurred(out, name, &route.name, reason.name(), route.counters.not_stored_value(reason))?;
+        }
+    }
+    Ok(())
+}
+
+fn render_limits(out: &mut String, limits: &[Arc<Limit>]) -> fmt::Result {
+    let name = "ringway_limit_requests_total";
+    family(out, name, "Requests and connections under a limit, by what it did", "counter")?;
+    for limit in limits {
+        for outcome in Outcome::ALL {
+            let count = limit.state.counters.value(outcome);
+            writeln!(out, "{name}{{limit=\"{}\",outcome=\"{}\"}} {count}", Label(&limit.name), outcome.name())?;
         }
     }
     Ok(())

@@ -32,7 +32,7 @@ fn state() -> Arc<AdminState> {
     let route = CachedRoute { name: "api".into(), bumps, counters };
     let sorted = KeyPolicy { query: QueryKey::Sorted, ..KeyPolicy::default() };
     let hook = Some(PurgeHook { secret: SECRET.into(), window_ms: 300_000 });
-    cache.take_up(Sight { keys: vec![KeyPolicy::default(), sorted], routes: vec![route], hook });
+    cache.take_up(Sight { keys: vec![KeyPolicy::default(), sorted], routes: vec![route], hook, limits: Vec::new() });
     Arc::new(AdminState {
         cores: vec![CoreStats::new(), CoreStats::new()],
         process: ProcessInfo { version: "9.9.9".to_owned(), ..ProcessInfo::default() },

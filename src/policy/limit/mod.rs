@@ -11,6 +11,9 @@ mod leases;
 mod rate;
 mod table;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 pub use capacity::{Capacity, Crowd, Member};
