@@ -177,6 +177,8 @@ pub struct Exchange<'s> {
     pub rule: Option<Box<RuleNote>>,
     /// Counts of requests in flight that this one is in, until it ends.
     pub seats: Seats<'s>,
+    /// Lines for the response that say what is left of limits, where those are to say it.
+    pub limit_lines: Option<Box<str>>,
     /// What a request that is answered at once was charged to.
     pub receipt: Receipt,
     /// Borrowed: counting references to what all cores share would make them wait for each other.
@@ -213,6 +215,7 @@ impl Exchange<'_> {
             caller: None,
             rule: None,
             seats: Seats::default(),
+            limit_lines: None,
             receipt: Receipt::default(),
             route: None,
             upstream: None,

@@ -1,6 +1,8 @@
 //! What clients are told of a limit: the fields of draft-ietf-httpapi-ratelimit-headers-10, and Retry-After.
 
-use super::{Cause, Limit, Refused};
+use std::sync::Arc;
+
+use super::{Asker, Cause, Limit, Refused};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -17,11 +19,26 @@ impl Limit {
         Some(format!("\"{}\";q={};w={window_s}", self.name, rate.quota()))
     }
 
-    /// `RateLimit`: what is left, and after how many seconds there is more.
+    /// `RateLimit`: what is left, and after how many seconds: on a refusal until there is one more,
+    /// else until all are there again.
     pub fn left_field(&self, remaining: u64, more_in_ns: u64) -> Option<String> {
         self.rate.as_ref()?;
         Some(format!("\"{}\";r={remaining};t={}", self.name, seconds_up(more_in_ns)))
     }
+}
+
+/// Field lines that tell a request that passes what is left, of those limits that say it; `None` = of none.
+pub fn lines(limits: &[Arc<Limit>], now_ns: u64, asker: &Asker<'_>) -> Option<Box<str>> {
+    let mut lines = String::new();
+    for limit in limits.iter().filter(|limit| limit.headers) {
+        let (Some(rate), Some(remaining)) = (&limit.rate, limit.remaining(now_ns, asker)) else { continue };
+        let used_ns = rate.quota().saturating_sub(remaining) * rate.interval_ns();
+        let fields = limit.policy_field().zip(limit.left_field(remaining, used_ns));
+        if let Some((policy, left)) = fields {
+            lines += &format!("RateLimit-Policy: {policy}\r\nRateLimit: {left}\r\n");
+        }
+    }
+    (!lines.is_empty()).then(|| lines.into())
 }
 
 impl Refused<'_> {

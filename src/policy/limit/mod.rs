@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub use capacity::{Capacity, Crowd, Member};
 pub use charge::{Cause, Desk, Receipt, Refused, Seats, Verdict, charge};
 pub use counters::{Counters, Outcome};
-pub use fields::seconds_up;
+pub use fields::{lines, seconds_up};
 pub use key::{Asker, KeyPart, Prefixes};
 pub use leases::{Leases, Spent};
 pub use rate::{Rate, Taken, WINDOW_NS_MAX};

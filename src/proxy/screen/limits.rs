@@ -6,7 +6,7 @@
 use super::AtOnceVerdict;
 use crate::base::clock;
 use crate::net::{ReadError, Until, Wait};
-use crate::policy::limit::{Asker, Cause, Outcome, Receipt, Refused, Verdict, charge};
+use crate::policy::limit::{Asker, Cause, Outcome, Receipt, Refused, Verdict, charge, lines};
 use crate::proxy::core::{Core, CoreService};
 use crate::proxy::exchange::{Client, Exchange, Refusal};
 use crate::proxy::failure::Failure;
@@ -40,6 +40,10 @@ pub async fn admit<'s>(
         Box::pin(wait(core, route, client, exchange, &receipt)).await?;
     }
     receipt.count(core.index, limits);
+    if limits.iter().any(|limit| limit.headers) {
+        let now_ns = core.desk(exchange.started_us).now_ns;
+        exchange.limit_lines = lines(limits, now_ns, &asker(route, client, exchange.caller));
+    }
     Ok(())
 }
 

@@ -120,6 +120,7 @@ fn full_has_every_key_and_its_defaults_are_the_defaults() {
     assert!(!format!("{:?} {:?} {:?}", raw.server, raw.log, raw.cache).contains("None"));
     assert!(!format!("{:?} {:?}", raw.listeners[0], raw.listeners[1].tls).contains("None"));
     assert!(!format!("{:?}", raw.upstreams[0]).contains("None"));
+    assert!(!format!("{:?} {:?}", raw.limit_table, raw.limits[0]).contains("None"));
     assert_eq!(format!("{:?}", raw.routes[0]).matches("None").count(), 3, "only `exact` and two of the cache");
     let cache = |index: usize| raw.routes[index].cache.as_ref().unwrap();
     assert!(cache(1).query_only.is_some() && cache(2).query_except.is_some());
