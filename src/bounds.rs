@@ -170,7 +170,23 @@ pub const SNAPSHOT_INTERVAL_MS_DEFAULT: u64 = 300_000;
 /// Wakes between cores that may wait for one core.
 pub const WAKES_MAX: usize = 4_096;
 
+/// Bytes of the table of all limits where the configuration does not say: four million keys.
+pub const LIMITS_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+/// Floor of [`LIMITS_BYTES_DEFAULT`]: below it a few thousand keys push each other out.
+pub const LIMITS_BYTES_MIN: u64 = 64 * 1024;
+/// Limits that the requests of one route may have to pass.
+pub const LIMITS_PER_ROUTE_MAX: usize = 32;
+/// Those of them that count what is in flight.
+pub const IN_FLIGHT_LIMITS_MAX: usize = 4;
+/// Requests that may wait for their time under one limit, where it does not say.
+pub const WAITING_DEFAULT: u64 = 1_000;
+/// Ceiling of how long such a request waits, milliseconds.
+pub const DELAY_MS_MAX: u64 = 300_000;
+
 const _: () = {
+    assert!(LIMITS_PER_ROUTE_MAX <= 32, "a receipt has a bit for each");
+    assert!(IN_FLIGHT_LIMITS_MAX <= LIMITS_PER_ROUTE_MAX);
+    assert!(LIMITS_BYTES_MIN <= LIMITS_BYTES_DEFAULT);
     assert!(HTTP2_STREAM_WINDOW_BYTES <= HTTP2_CONNECTION_WINDOW_BYTES);
     assert!(HTTP2_BATCH_BYTES < HTTP2_OUTPUT_BYTES_MAX);
     assert!(CACHE_BYTES_MIN <= CACHE_BYTES_DEFAULT);

@@ -10,12 +10,14 @@ use std::sync::Arc;
 
 use super::connection::{self, Newcomer};
 use super::options::ListenerOptions;
+use crate::base::clock;
 use crate::bounds;
 use crate::log::Level;
 use crate::net::listen::{self, Accepted, Acceptor};
 use crate::net::ready::Waited;
 use crate::net::session::Turn;
 use crate::net::{Timer, task};
+use crate::policy::limit::Asker;
 use crate::proxy::Core;
 use crate::stats::{Counter, Gauge, Reason};
 
@@ -79,6 +81,13 @@ impl Front {
         self.unstarted.set(self.unstarted.get().saturating_sub(1));
     }
 
+    /// Whether this address has not connected too often.
+    fn may_arrive(&self, settings: &Settings, peer: SocketAddr) -> bool {
+        let Some(limit) = &settings.options.arrivals else { return true };
+        let asker = Asker { address: peer.ip().to_canonical(), caller: None, route: "", head: None };
+        limit.lets_in(self.core.desk(clock::now_us()), &asker)
+    }
+
     fn admit(self: &Rc<Self>, listener: &Listener, fd: OwnedFd, peer: SocketAddr) {
         let core = &self.core;
         core.stats.inc(Counter::ConnectionsAccepted);
@@ -88,8 +97,14 @@ impl Front {
             listen::refuse(fd);
             return;
         }
-        let visit = Visit::new(Rc::clone(self));
         let settings = Rc::clone(&listener.settings.borrow());
+        if !self.may_arrive(&settings, peer) {
+            core.stats.inc(Counter::ConnectionsRefused);
+            core.stats.reason(Reason::ConnectionRate);
+            listen::refuse(fd);
+            return;
+        }
+        let visit = Visit::new(Rc::clone(self));
         let on_panic = {
             let core = Rc::clone(core);
             move |text: &str| {

@@ -1,7 +1,9 @@
 //! What a listener is, as the plan states it. Immutable, shared by all cores.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use crate::policy::limit::Limit;
 use crate::tls::server::ServerTls;
 
 /// One listening address and how its connections are treated. Times are milliseconds.
@@ -26,4 +28,6 @@ pub struct ListenerOptions {
     pub http2: bool,
     /// Streams that one HTTP/2 connection may have open, from 1 to [`crate::bounds::HTTP2_STREAMS_MAX`].
     pub http2_streams: u32,
+    /// How often an address may connect; `None` = as often as it likes.
+    pub arrivals: Option<Arc<Limit>>,
 }

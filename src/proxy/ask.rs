@@ -15,7 +15,8 @@ use crate::bounds;
 use crate::h1::{BodyLength, Reject};
 use crate::http::{Method, RequestHead, ResponseHead};
 use crate::net::{Timer, Until};
-use crate::stats::Counter;
+use crate::policy::limit::Member;
+use crate::stats::{Counter, Reason};
 use crate::upstream::UpstreamOptions;
 use crate::upstream::balance::{Address, Target};
 use crate::upstream::client::{Connection, Silence, UpstreamError};
@@ -77,12 +78,16 @@ impl<'a> Ask<'a> {
         behalf: Behalf<'_>,
         endpoint: &mut Option<SocketAddr>,
     ) -> Result<(Connection, ResponseHead), Failure> {
+        let place = self.enter()?;
         let mut attempts = 0;
         loop {
             let error = match self.send(question, behalf, endpoint, attempts > 0).await {
                 Err(stop) => stop,
                 Ok(mut connection) => match self.final_head(&mut connection, behalf).await {
-                    Ok(head) => return Ok((connection, head)),
+                    Ok(head) => {
+                        connection.place = place;
+                        return Ok((connection, head));
+                    }
                     Err(error) => Stop { error, reused: connection.reused },
                 },
             };
@@ -101,16 +106,26 @@ impl<'a> Ask<'a> {
         behalf: Behalf<'_>,
         endpoint: &mut Option<SocketAddr>,
     ) -> Result<Connection, Failure> {
+        let place = self.enter()?;
         let mut attempts = 0;
         loop {
             match self.send(question, behalf, endpoint, attempts > 0).await {
-                Ok(connection) => return Ok(connection),
+                Ok(mut connection) => {
+                    connection.place = place;
+                    return Ok(connection);
+                }
                 Err(error) => {
                     attempts += 1;
                     self.again(question.head.method, &error, attempts, *endpoint)?;
                 }
             }
         }
+    }
+
+    /// Takes a place among the requests in flight to the upstream, where those are counted.
+    fn enter(&self) -> Result<Option<Member>, Failure> {
+        let Some(capacity) = &self.upstream.capacity else { return Ok(None) };
+        capacity.enter().map(Some).ok_or(Failure::from(Reason::UpstreamBusy))
     }
 
     /// Whether to try once more.

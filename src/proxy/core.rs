@@ -17,6 +17,7 @@ use crate::cache::front::Front;
 use crate::http::{RequestHead, ResponseHead};
 use crate::log::CoreLog;
 use crate::net::Deadlines;
+use crate::policy::limit::{Desk, Leases};
 use crate::policy::waf::transaction::Transaction;
 use crate::stats::CoreStats;
 use crate::upstream::{Pools, Target};
@@ -36,6 +37,8 @@ pub struct Core {
     pub stats: Arc<CoreStats>,
     pub log: Rc<CoreLog>,
     pub random: Random,
+    /// Tokens of limits that this core has taken.
+    pub leases: Leases,
     /// No new connection, and each response says that the connection closes.
     pub draining: Cell<bool>,
     /// Raised by each turn of the clockwork: who sees it stand still has kept the core to itself.
@@ -100,6 +103,7 @@ impl Core {
             stats,
             log: Rc::new(log),
             random: Random::from_os(),
+            leases: Leases::default(),
             draining: Cell::new(false),
             beat: Cell::new(0),
             service,
@@ -136,6 +140,13 @@ impl Core {
         if free.len() < TRANSACTIONS_FREE_MAX {
             free.push(transaction);
         }
+    }
+
+    /// Where limits are charged at this time of the exact clock, microseconds: no earlier than the coarse clock says, for
+    /// a request may have been long in coming.
+    pub fn desk(&self, started_us: u64) -> Desk<'_> {
+        let now_us = started_us.max(clock::now_ms() * 1_000);
+        Desk { leases: &self.leases, core: self.index, now_ns: now_us * 1_000 }
     }
 
     /// The service in force: an exchange takes it once and keeps it to its end.

@@ -228,6 +228,9 @@ fn begin(
         strip_tags: answered.route.cache.as_ref().is_some_and(|policy| policy.strip_tags),
     };
     headers::write_response(&mut out, &parts);
+    if let Some(lines) = &exchange.limit_lines {
+        headers::append_lines(&mut out, lines);
+    }
     exchange.status = answered.head.status;
     exchange.first_byte();
     client.progress.response_begun.set(true);

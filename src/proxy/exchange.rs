@@ -12,6 +12,7 @@ use crate::cache::cache_status::Status;
 use crate::h1::{BodyDecoder, RequestFraming};
 use crate::http::{FieldId, RequestHead};
 use crate::net::{Input, Stream, Timer};
+use crate::policy::limit::{Receipt, Seats};
 use crate::stats::CacheOutcome;
 
 /// The other end of a downstream connection.
@@ -180,6 +181,12 @@ pub struct Exchange<'s> {
     pub rule: Option<Box<RuleNote>>,
     /// How many matches of rules are counted already.
     pub rules_counted: usize,
+    /// Counts of requests in flight that this one is in, until it ends.
+    pub seats: Seats<'s>,
+    /// Lines for the response that say what is left of limits, where those are to say it.
+    pub limit_lines: Option<Box<str>>,
+    /// What a request that is answered at once was charged to.
+    pub receipt: Receipt,
     /// Borrowed: counting references to what all cores share would make them wait for each other.
     pub route: Option<&'s Route>,
     pub upstream: Option<&'s str>,
@@ -217,6 +224,9 @@ impl Exchange<'_> {
             caller_limits: &[],
             rule: None,
             rules_counted: 0,
+            seats: Seats::default(),
+            limit_lines: None,
+            receipt: Receipt::default(),
             route: None,
             upstream: None,
             cache: None,

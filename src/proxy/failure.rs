@@ -105,6 +105,7 @@ fn answer(reason: Reason) -> Answer {
         | Reason::SendTimeout
         | Reason::IdleTimeout
         | Reason::ConnectionLimit
+        | Reason::ConnectionRate
         | Reason::HandshakeFailed
         | Reason::HandshakeTimeout
         | Reason::HandshakeOverload

@@ -510,6 +510,16 @@ fn write_persistence(out: &mut Vec<u8>, version: Version, keep_alive: bool) {
     }
 }
 
+/// Adds whole field lines to a head that is written.
+pub fn append_lines(out: &mut Vec<u8>, lines: &str) {
+    const END: &[u8] = b"\r\n";
+    if out.ends_with(END) {
+        out.truncate(out.len() - END.len());
+        out.extend_from_slice(lines.as_bytes());
+        out.extend_from_slice(END);
+    }
+}
+
 /// What a response of the gateway's own is made of.
 pub struct FailureParts<'a> {
     pub failure: Failure,

@@ -16,7 +16,7 @@ use super::hit::{self, AtOnce, Case, Rest};
 use super::lookup::{Looking, Seen, refusal};
 use super::obtain::{Obtained, obtain, serve_now};
 use super::route::{Route, has_dot_segment};
-use super::screen::{AtOnceVerdict, screen, screen_at_once};
+use super::screen::{AtOnceVerdict, screen, screen_at_once, settle, take_back};
 use crate::base::clock;
 use crate::cache::directives::RequestControl;
 use crate::cache::front::Kept;
@@ -79,8 +79,10 @@ pub fn serve_at_once(core: &Rc<Core>, client: &mut Client<'_>) -> Served {
     let _active = core.stats.hold(Gauge::ExchangesActive);
     let sent = hit::send_at_once(Case { core, service: &service, route, client }, &mut exchange, kept);
     if matches!(sent, AtOnce::NotNow) {
+        take_back(core, route, client, &mut exchange);
         return Served::NotNow;
     }
+    settle(core, route, &exchange);
     core.stats.inc(Counter::Requests);
     client.progress.body_read.set(true);
     finish(core, client, &mut exchange);

@@ -120,6 +120,7 @@ vocabulary! {
         HandshakeTimeout = "handshake_timeout", "The client did not complete the TLS handshake in time";
         HandshakeOverload = "handshake_overload", "Too many TLS handshakes were in progress";
         ConnectionLimit = "connection_limit", "Too many connections were open";
+        ConnectionRate = "connection_rate", "An address opened connections faster than it may";
         ProxyProtocolBad = "proxy_protocol_bad", "The PROXY protocol header is missing or malformed";
         Panic = "panic", "A panic ended the connection";
         Http2Protocol = "h2_protocol", "The peer broke the rules of HTTP/2 (RFC 9113)";

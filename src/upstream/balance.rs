@@ -136,6 +136,7 @@ mod tests {
             idle_ms: 1,
             pool_idle_max: 1,
             credential: None,
+            capacity: None,
         };
         Target::new(&options, &Pools::default())
     }

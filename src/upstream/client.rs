@@ -14,6 +14,7 @@ use crate::h2::frame::ErrorCode;
 use crate::http::{ResponseHead, Version};
 use crate::net::stream::WriteError;
 use crate::net::{Filled, Input, ReadError, Stream, Timer, Until, Wait};
+use crate::policy::limit::Member;
 
 /// A connection to an upstream in use by one exchange.
 pub struct Connection {
@@ -25,6 +26,8 @@ pub struct Connection {
     pub reused: bool,
     /// It may wait in its pool for another exchange, where this one leaves it fit to.
     pub poolable: bool,
+    /// Its place among the requests in flight to the upstream, where those are counted.
+    pub place: Option<Member>,
     /// Something came back in this exchange: it is not sent again.
     heard: bool,
 }
@@ -88,7 +91,7 @@ impl Connection {
         // A stream of HTTP/2 is used once.
         let poolable = !stream.is_multiplexed();
         let (pool, address) = (address.pool, address.address);
-        Self { stream, input: Input::patient(), pool, address, reused, poolable, heard: false }
+        Self { stream, input: Input::patient(), pool, address, reused, poolable, place: None, heard: false }
     }
 
     /// Sends a request that is at hand as a whole.

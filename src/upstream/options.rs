@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 
+use crate::policy::limit::Capacity;
+
 /// Which HTTP is spoken to the endpoints of an upstream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Protocol {
@@ -42,6 +44,8 @@ pub struct UpstreamOptions {
     pub pool_idle_max: usize,
     /// What requests are sent with in place of the client's own credential; `None` = that passes.
     pub credential: Option<Credential>,
+    /// Requests in flight to it, over all cores; `None` = any number.
+    pub capacity: Option<Capacity>,
 }
 
 /// The house's credential at an upstream: a field of each request. `Debug` does not show it.

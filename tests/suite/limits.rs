@@ -1,4 +1,8 @@
-//! Limits of time, size and number: slow clients, large heads, many connections.
+//! Limits of time, size and number: slow clients, large heads, many connections. Below it: how often (`rates`) and how
+//! many at once (`in_flight`).
+
+mod in_flight;
+mod rates;
 
 use std::time::Duration;
 

@@ -23,6 +23,7 @@ use crate::cache::policy::KeyPolicy;
 use crate::cache::store::Cache;
 use crate::control::config::KeptRoute;
 use crate::plan::{Plan, PurgeHook};
+use crate::policy::limit::Limit;
 use crate::policy::waf::guard::Guard;
 use crate::stats::{CacheOutcome, NotStored, Pass};
 
@@ -57,6 +58,8 @@ pub struct Sight {
     pub guards: Vec<Arc<Guard>>,
     /// `None` = there are no keys of callers.
     pub callers: Option<PathBuf>,
+    /// What the requests of its routes have to pass, by name.
+    pub limits: Vec<Arc<Limit>>,
 }
 
 /// What is counted and raised of a route.
@@ -79,6 +82,7 @@ impl Sight {
             hook: plan.purge_hook.clone(),
             guards: guards(plan),
             callers: plan.callers_store.clone(),
+            limits: limits(plan),
         }
     }
 }
@@ -89,6 +93,16 @@ fn guards(plan: &Plan) -> Vec<Arc<Guard>> {
     guards.sort_by(|one, other| one.name.cmp(&other.name));
     guards.dedup_by(|one, other| one.name == other.name);
     guards
+}
+
+/// All limits of a plan, each once.
+fn limits(plan: &Plan) -> Vec<Arc<Limit>> {
+    let of_routes = plan.service.router.routes().flat_map(|route| route.screen.limits.iter());
+    let at_listeners = plan.listeners.iter().filter_map(|listener| listener.arrivals.as_ref());
+    let mut limits: Vec<Arc<Limit>> = of_routes.chain(at_listeners).map(Arc::clone).collect();
+    limits.sort_by(|one, other| one.name.cmp(&other.name));
+    limits.dedup_by(|one, other| Arc::ptr_eq(&one.state, &other.state));
+    limits
 }
 
 impl CacheAdmin {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::cache::{CacheAdmin, CachedRoute};
 use super::signature::Hooked;
+use crate::policy::limit::{Limit, Outcome};
 use crate::policy::waf::guard::Guard;
 use crate::stats::{CacheOutcome, Label, NotStored, Pass, family};
 
@@ -22,6 +23,7 @@ fn render_all(out: &mut String, admin: &CacheAdmin) -> fmt::Result {
     let (figures, sight) = (admin.cache.figures(), admin.sight.load());
     render_routes(out, &sight.routes)?;
     render_guards(out, &sight.guards)?;
+    render_limits(out, &sight.limits)?;
     one(out, "ringway_cache_evicted_total", "Stored answers that made room for others", "counter", figures.evicted)?;
     one(out, "ringway_cache_purged_total", "Stored answers that a purge dropped", "counter", figures.purged)?;
     one(out, "ringway_cache_objects", "Objects in the cache", "gauge", figures.objects)?;
@@ -69,6 +71,18 @@ fn render_guards(out: &mut String, guards: &[Arc<Guard>]) -> fmt::Result {
         for (rule, consequence, count) in guard.counters.occurred() {
             let waf = Label(&guard.name);
             writeln!(out, "{name}{{waf=\"{waf}\",rule=\"{rule}\",consequence=\"{}\"}} {count}", consequence.name())?;
+        }
+    }
+    Ok(())
+}
+
+fn render_limits(out: &mut String, limits: &[Arc<Limit>]) -> fmt::Result {
+    let name = "ringway_limit_requests_total";
+    family(out, name, "Requests and connections under a limit, by what it did", "counter")?;
+    for limit in limits {
+        for outcome in Outcome::ALL {
+            let count = limit.state.counters.value(outcome);
+            writeln!(out, "{name}{{limit=\"{}\",outcome=\"{}\"}} {count}", Label(&limit.name), outcome.name())?;
         }
     }
     Ok(())

@@ -36,6 +36,7 @@ pub(super) fn screen(raw: &RawRoute, house: &House, context: &Context<'_>) -> Sc
     Screen {
         access: house.access.iter().cloned().chain(own).collect(),
         callers: or(&raw.access.callers, house.callers),
+        ..Screen::default()
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::defaults;
+use super::limiting::Limiting;
 use super::problems::{At, Place, Problems};
 use super::raw::{RawCertificate, RawListener};
 use super::resolve::{Context, items, or};
@@ -21,7 +22,12 @@ const ALPN: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
 const ALPN_H1: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
 /// All listeners in the order written; those with problems are left out.
-pub(super) fn resolve(raw: &[RawListener], start: &Start, context: &Context<'_>) -> Vec<Arc<ListenerOptions>> {
+pub(super) fn resolve(
+    raw: &[RawListener],
+    start: &Start,
+    limiting: &Limiting<'_>,
+    context: &Context<'_>,
+) -> Vec<Arc<ListenerOptions>> {
     refuse_same_address(raw, start, context.problems);
     raw.iter()
         .filter_map(|listener| {
@@ -38,6 +44,7 @@ pub(super) fn resolve(raw: &[RawListener], start: &Start, context: &Context<'_>)
                 handshake_ms: or(&listener.handshake_timeout, defaults::LISTENER_HANDSHAKE_MS),
                 proxy_protocol: or(&listener.proxy_protocol, false),
                 http2,
+                arrivals: limiting.arrivals(listener, context),
                 http2_streams: listener
                     .http2_streams
                     .as_ref()

@@ -12,6 +12,7 @@ use super::fields::Secret;
 use super::problems::{At, Place};
 use super::raw_cache::{self, RawCache, RawPolicy};
 use super::raw_callers::{self, RawAccess, RawCallers, RawCredential};
+use super::raw_limits::{self, Often, RawLimit, RawLimitTable};
 use super::reader::Table;
 use super::values;
 use crate::bounds;
@@ -32,6 +33,8 @@ pub(super) struct RawConfig {
     pub listeners: Vec<RawListener>,
     pub upstreams: Vec<RawUpstream>,
     pub routes: Vec<RawRoute>,
+    pub limit_table: RawLimitTable,
+    pub limits: Vec<RawLimit>,
 }
 
 /// `[server]`
@@ -81,6 +84,8 @@ pub(super) struct RawListener {
     pub http2: Option<At<bool>>,
     pub http2_streams: Option<At<u64>>,
     pub tls: Vec<RawCertificate>,
+    pub new_connections: Option<At<Often>>,
+    pub new_connections_burst: Option<At<u64>>,
 }
 
 /// `[[listener.tls]]`
@@ -107,6 +112,7 @@ pub(super) struct RawUpstream {
     pub idle_timeout: Option<At<u64>>,
     pub pool: Option<At<u64>>,
     pub credential: Option<RawCredential>,
+    pub in_flight: Option<At<u64>>,
 }
 
 /// `[[route]]`
@@ -130,6 +136,7 @@ pub(super) struct RawRoute {
     /// `None` = the route has no cache.
     pub cache: Option<RawPolicy>,
     pub access: RawAccess,
+    pub limits: Option<At<Vec<At<String>>>>,
 }
 
 /// A header name and its value as written.
@@ -156,6 +163,8 @@ pub(super) fn config(t: &mut Table<'_>) -> RawConfig {
         listeners: t.required_tables("listener", LISTENER, listener),
         upstreams: t.required_tables("upstream", UPSTREAM, upstream),
         routes: t.required_tables("route", ROUTE, route),
+        limit_table: t.table("limits", raw_limits::table).unwrap_or_default(),
+        limits: t.tables("limit", raw_limits::limit),
     }
 }
 
@@ -235,6 +244,8 @@ fn listener(t: &mut Table<'_>) -> RawListener {
             key: t.required("key", "add key = \"FILE.key\"", values::file_name),
             names: t.list("names", values::certificate_name),
         }),
+        new_connections: t.parsed("new_connections", raw_limits::often),
+        new_connections_burst: raw_limits::burst(t, "new_connections_burst"),
     }
 }
 
@@ -257,6 +268,7 @@ fn upstream(t: &mut Table<'_>) -> RawUpstream {
         idle_timeout: t.parsed("idle_timeout", values::duration_ms),
         pool: t.count("pool", 0, bounds::POOL_IDLE_MAX as u64),
         credential: t.table("credential", raw_callers::credential),
+        in_flight: t.count("in_flight", 1, 1_000_000),
     }
 }
 
@@ -279,6 +291,7 @@ fn route(t: &mut Table<'_>) -> RawRoute {
         response: t.table("response", edits).unwrap_or_default(),
         cache: t.table("cache", raw_cache::policy),
         access: raw_callers::access(t),
+        limits: t.list("limits", values::any),
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::problems::{At, Place, Problems};
 use super::raw::{RawConfig, RawLimits};
 use super::registry::Registry;
-use super::{Environment, caching, calling, defaults, listeners, routes, upstreams};
+use super::{Environment, caching, calling, defaults, limiting, listeners, routes, upstreams};
 use crate::bounds;
 use crate::h1::HeadLimits;
 use crate::log::AccessFormat;
@@ -56,12 +56,15 @@ pub(super) fn resolve(raw: &RawConfig, context: &Context<'_>) -> Plan {
     let limits = limits(&raw.server.limits, context.problems);
     let body_bytes = or(&raw.server.limits.body, bounds::BODY_BYTES_DEFAULT);
     let start = start(raw, context);
-    let listeners = listeners::resolve(&raw.listeners, &start, context);
+    let limiting = limiting::resolve(raw, context);
+    let listeners = listeners::resolve(&raw.listeners, &start, &limiting, context);
     let upstreams = upstreams::resolve(&raw.upstreams, context);
     let (house, bytes) = (calling::house(&raw.server.access, context), (body_bytes, start.cache.memory_bytes));
-    let routes = routes::resolve(&raw.routes, &raw.upstreams, &upstreams, bytes, &house, context);
+    let terms = routes::Terms { house: &house, limiting: &limiting, bytes };
+    let routes = routes::resolve(&raw.routes, &raw.upstreams, &upstreams, &terms, context);
     let (callers, callers_store) = calling::callers(raw, context);
     calling::check(raw, &upstreams, &routes, context);
+    limiting.warn_unused(context.problems);
     let server = &raw.server;
     let service = Service {
         router: Router::compile(routes),

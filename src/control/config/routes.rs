@@ -6,23 +6,34 @@ use std::sync::Arc;
 use super::caching;
 use super::calling::{self, House};
 use super::fields::{self, Change, Secret, Side, Source};
+use super::limiting::Limiting;
 use super::problems::{At, Fault, Place};
 use super::raw::{Pair, RawEdits, RawRoute, RawUpstream};
 use super::reader::did_you_mean;
 use super::resolve::{Context, items, or, refuse_twice};
 use super::values::quoted;
 use crate::proxy::route::{Edits, Matcher, PathMatch, Rewrite, Route};
+use crate::proxy::screen::Screen;
 use crate::upstream::UpstreamOptions;
 
-/// All routes in the order written; `body_bytes` and `cache_bytes` are the bounds of the whole gateway. A route with a problem may be left out or be wrong; the problem is noted.
+/// What holds for all routes.
+pub(super) struct Terms<'a> {
+    /// What `[server]` says of addresses and callers.
+    pub house: &'a House,
+    pub limiting: &'a Limiting<'a>,
+    /// Bytes of a body, and of the cache.
+    pub bytes: (u64, u64),
+}
+
+/// All routes in the order written. A route with a problem may be left out or be wrong; the problem is noted.
 pub(super) fn resolve(
     raw: &[RawRoute],
     raw_upstreams: &[RawUpstream],
     upstreams: &[UpstreamOptions],
-    (body_bytes, cache_bytes): (u64, u64),
-    house: &House,
+    terms: &Terms<'_>,
     context: &Context<'_>,
 ) -> Vec<(Matcher, Route)> {
+    let (body_bytes, cache_bytes) = terms.bytes;
     let names = raw.iter().filter_map(|r| r.name.as_ref()).map(|name| (name.as_str(), &name.place));
     refuse_twice("route", names, context.problems);
     let mut used = vec![false; upstreams.len()];
@@ -36,6 +47,7 @@ pub(super) fn resolve(
         let name = name(route, &matcher);
         let cache = route.cache.as_ref().map(|raw| caching::policy(raw, route, &name, cache_bytes, context));
         cached.extend(route.cache.as_ref().map(|raw| (route, &raw.place, Arc::clone(&name))));
+        let limits = terms.limiting.of_route(route, context);
         let Some(index) = upstream(route, upstreams, context) else { continue };
         let Some(options) = upstreams.get(index) else { continue };
         if let Some(used) = used.get_mut(index) {
@@ -52,7 +64,7 @@ pub(super) fn resolve(
             connect_ms: or(&route.connect_timeout, options.connect_ms),
             read_ms: or(&route.read_timeout, options.read_ms),
             cache: cache.map(|policy| Arc::new(policy.stands_on(&source))),
-            screen: calling::screen(route, house, context),
+            screen: Screen { limits, ..calling::screen(route, terms.house, context) },
         };
         routes.push((matcher, compiled));
     }

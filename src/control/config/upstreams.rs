@@ -16,6 +16,7 @@ use super::raw::RawUpstream;
 use super::resolve::{Context, items, or, refuse_twice};
 use super::{calling, defaults};
 use crate::bounds;
+use crate::policy::limit::Capacity;
 use crate::tls::{CertificateError, ClientTlsOptions, client_config, with_alpn};
 use crate::upstream::{EndpointOptions, EndpointTls, Protocol, UpstreamOptions};
 
@@ -45,6 +46,11 @@ pub(super) fn resolve(raw: &[RawUpstream], context: &Context<'_>) -> Vec<Upstrea
                 .and_then(|pool| usize::try_from(pool.value).ok())
                 .unwrap_or(bounds::POOL_IDLE_DEFAULT),
             credential: calling::credential(upstream, context),
+            capacity: upstream
+                .in_flight
+                .as_ref()
+                .zip(upstream.name.as_ref())
+                .map(|(most, name)| Capacity { most: most.value, crowd: context.registry.crowd(name) }),
         })
         .collect()
 }

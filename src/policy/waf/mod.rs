@@ -4,6 +4,7 @@
 //! `compile` makes a rule set of a model, and `transaction` judges one request by it. Nothing here does I/O.
 
 pub mod compile;
+pub mod guard;
 pub mod input;
 pub mod model;
 pub mod operator;

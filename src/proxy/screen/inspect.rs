@@ -6,13 +6,12 @@
 use std::borrow::Cow;
 use std::io::Read as _;
 
-use crate::bounds;
-use crate::http::FieldId;
+use crate::base::clock;
 use crate::h1::BodyLength;
+use crate::http::FieldId;
 use crate::policy::waf::guard::{Consequence, Guard, Over};
 use crate::policy::waf::input::HeadView;
 use crate::policy::waf::transaction::{Transaction, Verdict};
-use crate::base::clock;
 use crate::proxy::core::Core;
 use crate::proxy::exchange::{Client, Exchange, Refusal, RuleNote};
 use crate::proxy::failure::Failure;
@@ -61,8 +60,7 @@ async fn judge(
         }
     }
     let seen = if has_body { look_at(client, guard)? } else { Seen { bytes: Cow::Borrowed(&[]), whole: true } };
-    let verdict =
-        transaction.body(&guard.rules, &view(client, &exchange.request_id), &seen.bytes, seen.whole);
+    let verdict = transaction.body(&guard.rules, &view(client, &exchange.request_id), &seen.bytes, seen.whole);
     conclude(core, guard, exchange, transaction, verdict)
 }
 
@@ -93,7 +91,9 @@ fn view<'a>(client: &Client<'a>, request_id: &'a crate::proxy::exchange::Request
 /// Whether all of the body that is looked at is there without being read.
 fn is_at_hand(client: &Client<'_>, guard: &Guard) -> bool {
     match (client.framing.body, &client.body) {
-        (BodyLength::Length(length), Some(body)) => length <= guard.inspect_bytes && length <= body.at_hand().len() as u64,
+        (BodyLength::Length(length), Some(body)) => {
+            length <= guard.inspect_bytes && length <= body.at_hand().len() as u64
+        }
         _ => false,
     }
 }

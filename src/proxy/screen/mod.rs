@@ -14,8 +14,9 @@ use super::core::{Core, CoreService};
 use super::exchange::{Client, Exchange};
 use super::failure::Failure;
 use super::route::Route;
-use crate::policy::waf::guard::Guard;
 use crate::policy::auth::AccessRule;
+use crate::policy::limit::Limit;
+use crate::policy::waf::guard::Guard;
 
 /// What the requests of a route must pass. Empty = everything passes.
 #[derive(Clone, Debug, Default)]
@@ -26,12 +27,14 @@ pub struct Screen {
     pub access: Box<[Arc<AccessRule>]>,
     /// A key of the house is needed.
     pub callers: bool,
+    /// All must let the request pass.
+    pub limits: Box<[Arc<Limit>]>,
 }
 
 impl Screen {
     /// Whether everything passes.
     pub fn is_open(&self) -> bool {
-        self.access.is_empty() && !self.callers && self.waf.is_none()
+        self.access.is_empty() && !self.callers && self.limits.is_empty() && self.waf.is_none()
     }
 }
 
@@ -77,5 +80,16 @@ pub fn screen_at_once<'s>(
     let passes = access::may_come(route, exchange.address).is_ok()
         && caller::identify_at_once(service, route, client, exchange)
         && inspect::passes_at_once(core, route, client, exchange);
-    if passes { AtOnceVerdict::Passed } else { AtOnceVerdict::NotNow }
+    // Last: it is the only step that takes something.
+    if passes { limits::admit_at_once(core, route, client, exchange) } else { AtOnceVerdict::NotNow }
+}
+
+/// The request that [`screen_at_once`] has let pass is answered.
+pub fn settle(core: &Core, route: &Route, exchange: &Exchange<'_>) {
+    limits::settle(core, route, exchange);
+}
+
+/// Takes back what [`screen_at_once`] has charged for a request that takes the usual way after all.
+pub fn take_back<'s>(core: &Core, route: &'s Route, client: &Client<'_>, exchange: &mut Exchange<'s>) {
+    limits::take_back(core, route, client, exchange);
 }

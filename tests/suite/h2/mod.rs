@@ -26,7 +26,7 @@ use tempfile::TempDir;
 use super::harness::origin::Reply;
 
 use super::harness::*;
-use frames::*;
+pub use frames::*;
 
 /// An answer that says what was asked; without a body where the method is HEAD.
 fn echo(request: &Request) -> Vec<u8> {

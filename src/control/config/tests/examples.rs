@@ -123,6 +123,7 @@ fn full_has_every_key_and_its_defaults_are_the_defaults() {
     let none = format!("{:?}", raw.upstreams[0]).matches("None").count();
     assert_eq!(none, 3, "a credential is of one kind");
     assert!(raw.callers.is_some());
+    assert!(!format!("{:?} {:?}", raw.limit_table, raw.limits[0]).contains("None"));
     assert_eq!(format!("{:?}", raw.routes[0]).matches("None").count(), 3, "only `exact` and two of the cache");
     let cache = |index: usize| raw.routes[index].cache.as_ref().unwrap();
     assert!(cache(1).query_only.is_some() && cache(2).query_except.is_some());

@@ -1,0 +1,261 @@
+//! Limits as a whole: many cores, many keys, several limits of one request.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SECOND: u64 = 1_000_000_000;
+const MS: u64 = 1_000_000;
+const START: u64 = 1_000 * SECOND;
+
+fn limit(number: u64, table: &Arc<Table>, rate: Option<Rate>) -> Limit {
+    let crowd = Arc::default();
+    let state = LimitState { number, table: Arc::clone(table), counters: Counters::new(1), crowd };
+    Limit {
+        name: "test".into(),
+        key: Box::new([KeyPart::Address]),
+        prefixes: Prefixes { v4: 32, v6: 64 },
+        rate,
+        in_flight: None,
+        waiting: Capacity { most: 10, crowd: Arc::default() },
+        dry_run: false,
+        status: 429,
+        headers: false,
+        state: Arc::new(state),
+    }
+}
+
+fn asker(address: u32) -> Asker<'static> {
+    Asker { address: IpAddr::V4(Ipv4Addr::from_bits(address)), caller: None, route: "r", head: None }
+}
+
+fn desk(leases: &Leases, now_ns: u64) -> Desk<'_> {
+    Desk { leases, core: 0, now_ns }
+}
+
+fn passes(limits: &[Arc<Limit>], leases: &Leases, now_ns: u64, address: u32) -> bool {
+    let mut seats = Seats::default();
+    matches!(charge(desk(leases, now_ns), limits, &asker(address), &mut seats), Verdict::Passed(_))
+}
+
+/// All cores ask in turn, far more often than is allowed, for 30 seconds of made-up time.
+#[test]
+fn many_cores_together_admit_what_one_would() {
+    for cores in [1usize, 2, 8, 64] {
+        let table = Table::new(1 << 20, cores);
+        let rate = Rate::new(100, SECOND, 200, 0).unwrap();
+        let limits = [Arc::new(limit(1, &table, Some(rate)))];
+        let leases: Vec<Leases> = (0..cores).map(|_| Leases::default()).collect();
+        let mut admitted = 0u64;
+        for step in 0..30_000u64 {
+            // A millisecond in which each core asks, in an order that changes.
+            for core in 0..cores {
+                let now = START + step * MS + core as u64 * (MS / cores as u64);
+                let core = (core + step as usize) % cores;
+                admitted += u64::from(passes(&limits, &leases[core], now, 7));
+            }
+        }
+        let ideal = 201 + 100 * 30;
+        let bound = (cores as u64 * (rate.lease_max() - 1)).min(rate.quota() / 2);
+        let most = ideal + ideal / 100 + bound;
+        let least = ideal - ideal / 100 - bound;
+        assert!((least..=most).contains(&admitted), "{cores} cores: {admitted} of {ideal}");
+    }
+}
+
+/// Threads that race for one key get its burst, and nothing more.
+#[test]
+fn racing_threads_get_the_burst() {
+    let threads = 4;
+    let table = Table::new(1 << 20, threads);
+    let rate = Rate::new(1, 3_600 * SECOND, 999, 0).unwrap();
+    let limits = [Arc::new(limit(1, &table, Some(rate)))];
+    let admitted = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let leases = Leases::default();
+                let count = (0..5_000u64).filter(|i| passes(&limits, &leases, START + i, 7)).count();
+                admitted.fetch_add(count as u64, Relaxed);
+            });
+        }
+    });
+    let admitted = admitted.into_inner();
+    // Each thread spends all it has leased before it is refused; one may have met the new key beside another.
+    assert!((1_000..=1_000 + threads as u64).contains(&admitted), "{admitted}");
+}
+
+/// A key that is used up stays so, while many times more addresses than there are cells come by.
+#[test]
+fn a_flood_of_addresses_does_not_give_a_hot_key_its_burst_back() {
+    // 4,096 cells, and 200,000 addresses within a second.
+    let table = Table::new(64 * 1024, 2);
+    let rate = Rate::new(10, SECOND, 100, 0).unwrap();
+    let limits = [Arc::new(limit(1, &table, Some(rate)))];
+    let (hot, flood) = (Leases::default(), Leases::default());
+    assert_eq!((0..1_000).filter(|_| passes(&limits, &hot, START, 7)).count(), 101);
+    let mut admitted = 0;
+    for i in 0..200_000u32 {
+        let now = START + u64::from(i) * (SECOND / 200_000);
+        passes(&limits, &flood, now, 0x0a00_0000 + i);
+        if i % 1_000 == 0 {
+            // Nothing is remembered on this core: the table has to know.
+            admitted += u64::from(passes(&limits, &Leases::default(), now, 7));
+        }
+    }
+    assert!((9..=10).contains(&admitted), "{admitted} in a second of ten");
+}
+
+/// A slow limit's keys, which hold for hours, do not drive out those of a quick one that are used up.
+#[test]
+fn keys_of_a_slow_limit_do_not_drive_out_those_of_a_quick_one() {
+    let table = Table::new(64 * 1024, 1);
+    let quick = [Arc::new(limit(1, &table, Rate::new(10, SECOND, 20, 0)))];
+    let slow = [Arc::new(limit(2, &table, Rate::new(10, 3_600 * SECOND, 20, 0)))];
+    assert_eq!((0..100).filter(|_| passes(&quick, &Leases::default(), START, 7)).count(), 21);
+    let flood = Leases::default();
+    for i in 0..50_000u32 {
+        passes(&slow, &flood, START, i);
+    }
+    assert!(!passes(&quick, &Leases::default(), START, 7));
+}
+
+/// Where the second limit refuses, the first has given its token back.
+#[test]
+fn a_limit_that_refuses_has_not_charged_the_others() {
+    let table = Table::new(1 << 20, 1);
+    let wide = Arc::new(limit(1, &table, Rate::new(1, SECOND, 9, 0)));
+    let narrow = Arc::new(limit(2, &table, Rate::new(1, SECOND, 0, 0)));
+    let both = [Arc::clone(&wide), narrow];
+    let leases = Leases::default();
+    assert!(passes(&both, &leases, START, 7));
+    for _ in 0..100 {
+        assert!(!passes(&both, &leases, START, 7));
+    }
+    let alone = [wide];
+    assert_eq!((0..100).filter(|_| passes(&alone, &leases, START, 7)).count(), 9);
+}
+
+/// A refused request of two limits leaves the count of what is in flight as it was; a dry run never refuses.
+#[test]
+fn seats_are_left_however_it_ends() {
+    let table = Table::new(1 << 20, 1);
+    let crowded = Arc::new(Limit { in_flight: Some(2), ..limit(1, &table, None) });
+    let limits = [Arc::clone(&crowded), Arc::new(limit(2, &table, Rate::new(1, SECOND, 2, 0)))];
+    let leases = Leases::default();
+    let enter = |now| {
+        let mut seats = Seats::default();
+        match charge(desk(&leases, now), &limits, &asker(7), &mut seats) {
+            Verdict::Passed(_) => Ok(seats),
+            Verdict::Refused(refused) => Err(refused.cause),
+        }
+    };
+    let (first, second) = (enter(START).unwrap(), enter(START).unwrap());
+    assert_eq!(enter(START).unwrap_err(), Cause::InFlight);
+    drop(first);
+    let third = enter(START).unwrap();
+    drop(third);
+    assert!(matches!(enter(START).unwrap_err(), Cause::Rate { .. }), "three are used up");
+    assert!(matches!(enter(START).unwrap_err(), Cause::Rate { .. }), "and the refused one has left its seat");
+    drop(second);
+    let dry = [Arc::new(Limit { in_flight: Some(1), dry_run: true, ..limit(3, &table, Rate::new(1, SECOND, 0, 0)) })];
+    let mut seats = Seats::default();
+    let verdict = charge(desk(&leases, START), &dry, &asker(7), &mut seats);
+    let Verdict::Passed(receipt) = verdict else { panic!("a dry run lets all pass") };
+    receipt.count(0, &dry);
+    let Verdict::Passed(receipt) = charge(desk(&leases, START), &dry, &asker(7), &mut seats) else {
+        panic!("as before")
+    };
+    receipt.count(0, &dry);
+    let counters = &dry[0].state.counters;
+    assert_eq!(Outcome::ALL.map(|outcome| counters.value(outcome)), [1, 0, 0, 1]);
+}
+
+/// Each request waits until its time, and what is given back is there for the next one.
+#[test]
+fn a_delay_spreads_requests_and_takes_charges_back() {
+    let table = Table::new(1 << 20, 1);
+    let limits = [Arc::new(limit(1, &table, Rate::new(10, SECOND, 1, SECOND / 4)))];
+    let leases = Leases::default();
+    let ask = || {
+        let mut seats = Seats::default();
+        charge(desk(&leases, START), &limits, &asker(7), &mut seats)
+    };
+    let mut waits = Vec::new();
+    let refused = loop {
+        match ask() {
+            Verdict::Passed(receipt) => waits.push((receipt.wait_ns / MS, receipt)),
+            Verdict::Refused(refused) => break refused,
+        }
+    };
+    assert_eq!(waits.iter().map(|(wait, _)| *wait).collect::<Vec<_>>(), [0, 0, 100, 200]);
+    assert_eq!((refused.cause, refused.retry_after_s()), (Cause::Rate { ready_in_ns: 50 * MS }, 1));
+    let last = waits[3].1;
+    assert!(last.slowest(&limits).is_some());
+    last.give_back(desk(&leases, START), &limits, &asker(7), &mut Seats::default());
+    let Verdict::Passed(again) = ask() else { panic!("the place is free again") };
+    assert_eq!(again.wait_ns / MS, 200);
+}
+
+/// What clients are told.
+#[test]
+fn fields_name_the_limit_its_quota_and_what_is_left() {
+    let table = Table::new(1 << 20, 1);
+    let limit = limit(1, &table, Rate::new(100, SECOND, 200, 0));
+    let refused = Refused { limit: &limit, cause: Cause::Rate { ready_in_ns: 10 * MS } };
+    assert_eq!(refused.retry_after_s(), 1);
+    let fields: Vec<String> = refused.fields().into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    assert_eq!(fields, ["RateLimit-Policy: \"test\";q=201;w=2", "RateLimit: \"test\";r=0;t=1"]);
+    assert_eq!((seconds_up(0), seconds_up(SECOND), seconds_up(SECOND + 1)), (1, 1, 2));
+}
+
+/// Counts of more keys than a bucket has cells: those beyond are not counted, and nobody's count is disturbed.
+#[test]
+fn counts_are_never_given_up() {
+    // One bucket of eight cells.
+    let table = Table::new(BUCKET_BYTES, 1);
+    let limits = [Arc::new(Limit { in_flight: Some(1), ..limit(1, &table, None) })];
+    let rates = [Arc::new(limit(2, &table, Rate::new(1, SECOND, 0, 0)))];
+    let leases = Leases::default();
+    let enter = |address| {
+        let mut seats = Seats::default();
+        let verdict = charge(desk(&leases, START), &limits, &asker(address), &mut seats);
+        matches!(verdict, Verdict::Passed(_)).then_some(seats)
+    };
+    let held: Vec<_> = (0..8).map(|address| enter(address).unwrap()).collect();
+    assert!((0..8).all(|address| enter(address).is_none()));
+    assert!(enter(99).is_some() && enter(99).is_some(), "there is no cell to count it in");
+    assert!(passes(&rates, &leases, START, 99));
+    drop(held);
+    assert!((0..8).all(|address| enter(address).is_some()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Any order of cores and pauses: never more than burst and rate and the stated error.
+    #[test]
+    fn leases_keep_to_the_bound(
+        cores in 1usize..5, count in 1u64..20_000, burst in 0u64..2_000,
+        steps in proptest::collection::vec((0usize..5, 0u64..3_000_000, 1u32..200), 1..200),
+    ) {
+        let table = Table::new(1 << 16, cores);
+        let rate = Rate::new(count, SECOND, burst, 0).unwrap();
+        let limits = [Arc::new(limit(1, &table, Some(rate)))];
+        let leases: Vec<Leases> = (0..cores).map(|_| Leases::default()).collect();
+        let (mut now, mut admitted) = (START, 0);
+        for (core, pause, requests) in steps {
+            now += pause * 20;
+            for _ in 0..requests {
+                admitted += u64::from(passes(&limits, &leases[core % cores], now, 7));
+            }
+            let error = cores as u64 * (rate.lease_max() - 1);
+            let most = burst + 1 + (now - START) / rate.interval_ns() + error;
+            prop_assert!(admitted <= most, "{admitted} of {most}");
+        }
+    }
+}
