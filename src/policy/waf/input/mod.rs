@@ -36,7 +36,8 @@ pub const COOKIES_MAX: usize = 256;
 /// How deep JSON and XML may be nested: twice what generated schemas come to, and no recursion depends on it.
 pub const DEPTH_MAX: usize = 128;
 /// Bytes of the name of a JSON field, its path included: names repeat the path, so that they could outgrow the body.
-pub const JSON_NAME_BYTES_MAX: usize = 512;
+/// The deepest arrays fit.
+pub const JSON_NAME_BYTES_MAX: usize = 1_280;
 /// Parts of a multipart body.
 pub const PARTS_MAX: usize = 512;
 /// Bytes of memory that `clear` keeps: a core that has seen one large body does not hold it for ever.

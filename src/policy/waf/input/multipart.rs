@@ -174,9 +174,11 @@ impl Part<'_> {
         let mut disposition = Disposition::default();
         let first_header = input.part_headers.len();
         let mut at = 0;
+        let mut is_complete = false;
         while let Some((end, next)) = header(self.text, at, odd) {
             if end == at {
                 at = next;
+                is_complete = true;
                 break;
             }
             let line = self.text.get(at..end).unwrap_or_default();
@@ -196,6 +198,10 @@ impl Part<'_> {
         let name = disposition.name.unwrap_or_default();
         for entry in input.part_headers.get_mut(first_header..).unwrap_or_default() {
             entry.name = name;
+        }
+        if !is_complete {
+            // A part that is cut off in its header: there is nothing in it yet.
+            return Err(Fault::Incomplete);
         }
         if disposition.name.is_none() {
             verdict = verdict.and(Err(Fault::MultipartHeader));

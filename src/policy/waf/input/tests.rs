@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
+use serde::de::IgnoredAny;
 use serde_json::Value;
-use serde_json::de::IgnoredAny;
 
 use super::*;
 use crate::h1::{HeadLimits, Parsed, RequestParser};
