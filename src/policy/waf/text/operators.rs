@@ -210,3 +210,58 @@ fn byte_range(name: &str, operand: &str) -> Result<[u64; 4], Fault> {
     }
     Ok(bits)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Kind;
+    use super::*;
+
+    fn read(written: &str) -> Result<(Operator, bool), Fault> {
+        let mut none = |_: &str, _: &str| Ok(Vec::new());
+        operator(written, &mut DataFiles { files: &mut none, from: "r.conf".into() })
+    }
+
+    #[test]
+    fn operators_by_name_and_patterns_without() {
+        let literal = Text::literal;
+        for (written, wanted, negated) in [
+            ("^a b$", Operator::Rx("^a b$".into()), false),
+            ("!^$", Operator::Rx("^$".into()), true),
+            ("! @rx  x", Operator::Rx("x".into()), true),
+            ("@StrEq a b", Operator::StrEq(literal("a b")), false),
+            ("@strmatch x", Operator::Contains(literal("x")), false),
+            ("@detectXSS", Operator::DetectXss, false),
+            ("!@lt 1", Operator::Lt(literal("1")), true),
+            (
+                "@ipMatch 10.0.0.0/8, ::1",
+                Operator::IpMatch(["10.0.0.0/8", "::1/128"].map(|n| n.parse().unwrap()).into()),
+                false,
+            ),
+            ("@pm a A|42 43|C  暴", Operator::Pm([&b"a"[..], b"ABCC", "暴".as_bytes()].map(Box::from).into()), false),
+            ("@validateByteRange 0,64-65,255", Operator::ValidateByteRange(Box::new([1, 3, 0, 1 << 63])), false),
+        ] {
+            assert_eq!(read(written).unwrap(), (wanted, negated), "{written}");
+        }
+        assert!(matches!(read("@eq %{tx.n}").unwrap().0, Operator::Eq(text) if text.as_literal().is_none()));
+    }
+
+    #[test]
+    fn operands_that_an_operator_cannot_have() {
+        for (written, construct, kind) in [
+            ("@pm", "@pm", Kind::Malformed),
+            ("@pm a|4", "@pm", Kind::Malformed),
+            ("@pm a|4g|", "@pm", Kind::Malformed),
+            ("@pmFromFile", "@pmFromFile", Kind::Malformed),
+            ("@pmFromFile no.data", "@pmFromFile no.data", Kind::Malformed),
+            ("@pmFromFile https://x/y", "@pmFromFile", Kind::Unsupported),
+            ("@ipMatch 10.0.0.0/40", "@ipMatch", Kind::Malformed),
+            ("@validateByteRange 5-1", "@validateByteRange", Kind::Malformed),
+            ("@validateByteRange 256", "@validateByteRange", Kind::Malformed),
+            ("@rbl x", "@rbl", Kind::Unsupported),
+            ("@contains %{geo.x}", "%{geo.x}", Kind::Unsupported),
+        ] {
+            let fault = read(written).unwrap_err();
+            assert_eq!((fault.construct.as_str(), fault.kind), (construct, kind), "{written}");
+        }
+    }
+}

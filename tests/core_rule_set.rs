@@ -1,0 +1,119 @@
+//! The OWASP Core Rule Set as Debian installs it (`modsecurity-crs`), judged by the library: every case of
+//! `suite/screening/crs_cases` behaves, at its paranoia level. Without the package there is nothing to judge by, and the
+//! test says so.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "suite/screening/crs_cases.rs"]
+mod crs_cases;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crs_cases::{Case, Expected};
+use ringway::h1::{HeadLimits, RequestParser};
+use ringway::http::RequestHead;
+use ringway::policy::waf::compile::RuleSet;
+use ringway::policy::waf::input::HeadView;
+use ringway::policy::waf::model::Item;
+use ringway::policy::waf::text::{Source, read};
+use ringway::policy::waf::transaction::{Transaction, Verdict};
+
+const RULES: &str = "/usr/share/modsecurity-crs/rules";
+const SETUP: &str = "/etc/modsecurity/crs/crs-setup.conf";
+
+/// Rules whose requests our own head parser refuses before any rule sees them: right, but not by the rule.
+const REFUSED_EARLIER: &[u64] = &[920_100, 920_280, 920_430];
+/// Rules that are not taken: back-references have no place in patterns that are matched in linear time.
+const NOT_TAKEN: &[u64] = &[942_130];
+
+/// The rules at a paranoia level.
+fn rules(level: u8) -> RuleSet {
+    let text = format!(
+        "SecRuleEngine On\nSecRequestBodyAccess On\nInclude {SETUP}\n\
+         SecAction \"id:900000,phase:1,nolog,pass,t:none,setvar:tx.paranoia_level={level}\"\nInclude {RULES}/*.conf\n"
+    );
+    let mut document = read(&[Source { name: Arc::from("test"), text: &text }], &mut files).document;
+    let Err(errors) = RuleSet::compile(document.clone()) else { panic!("all rules are taken: update NOT_TAKEN") };
+    let refused: Vec<u64> = errors.iter().map(|error| error.rule).collect();
+    assert_eq!(refused, NOT_TAKEN, "{errors:?}");
+    document.items.retain(|item| !matches!(item, Item::Rule(rule) if NOT_TAKEN.contains(&rule.actions.id)));
+    RuleSet::compile(document).unwrap_or_else(|errors| panic!("{errors:?}"))
+}
+
+/// Reads what rules name: the folder's files for a pattern, a data file beside the rules.
+fn files(name: &str, by: &str) -> Result<Vec<(Arc<str>, Vec<u8>)>, String> {
+    let mut paths = vec![PathBuf::from(name)];
+    if let Some(folder) = name.strip_suffix("/*.conf") {
+        let entries = std::fs::read_dir(folder).map_err(|error| error.to_string())?;
+        paths = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.retain(|path| path.extension().is_some_and(|end| end == "conf"));
+        paths.sort();
+    } else if !name.starts_with('/') {
+        paths = vec![Path::new(by).parent().unwrap_or(Path::new("/")).join(name)];
+    }
+    let text = |path: PathBuf| {
+        let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok((Arc::from(path.to_string_lossy()), bytes))
+    };
+    paths.into_iter().map(text).collect()
+}
+
+/// The rules that matched, with whether they have a severity, and whether the request passes.
+fn judge(rules: &RuleSet, transaction: &mut Transaction, case: &Case) -> Option<(Vec<(u64, bool)>, bool)> {
+    let mut head = RequestHead::default();
+    RequestParser::default().parse(&case.request.head(), &HeadLimits::default(), &mut head).ok()?;
+    let view = HeadView {
+        head: &head,
+        client: "198.51.100.7:4711".parse().unwrap(),
+        server: Some("203.0.113.1:80".parse().unwrap()),
+        unix_ms: 1_700_000_000_000,
+        request_id: b"case",
+    };
+    let mut verdict = transaction.head(rules, &view);
+    if verdict == Verdict::Pass {
+        verdict = transaction.body(rules, &view, &case.request.body, true);
+    }
+    let matched = transaction.notes().iter().map(|note| (note.id, note.severity.is_some())).collect();
+    Some((matched, verdict == Verdict::Pass))
+}
+
+fn expects_any(case: &Case, rules: &[u64]) -> bool {
+    case.expected.iter().any(|expected| matches!(expected, Expected::Matches(id) if rules.contains(id)))
+}
+
+#[test]
+fn every_case_behaves() {
+    if !Path::new(RULES).exists() || !Path::new(SETUP).exists() {
+        eprintln!("modsecurity-crs is not installed: no case was judged");
+        return;
+    }
+    let cases = crs_cases::all();
+    assert!(cases.len() >= 300, "{} cases", cases.len());
+    let mut faults = Vec::new();
+    let mut transaction = Transaction::default();
+    for level in 1..=4 {
+        let rules = rules(level);
+        for case in cases.iter().filter(|case| case.level == level) {
+            let Some((matched, passes)) = judge(&rules, &mut transaction, case) else {
+                if !expects_any(case, REFUSED_EARLIER) {
+                    faults.push(format!("{} {}: our parser refuses the head", case.place, case.name));
+                }
+                continue;
+            };
+            if expects_any(case, NOT_TAKEN) {
+                continue;
+            }
+            let ids: Vec<u64> = matched.iter().map(|(id, _)| *id).collect();
+            let holds = |expected: &Expected| match expected {
+                Expected::Matches(id) => ids.contains(id),
+                Expected::MatchesNot(id) => !ids.contains(id),
+                Expected::Clean => passes && !matched.iter().any(|(_, is_severe)| *is_severe),
+            };
+            for missed in case.expected.iter().filter(|expected| !holds(expected)) {
+                faults.push(format!("{} {}: {missed:?}, but {ids:?}", case.place, case.name));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} of {} cases:\n{}", faults.len(), cases.len(), faults.join("\n"));
+}
