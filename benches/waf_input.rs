@@ -30,7 +30,7 @@ fn json() -> String {
         ),
         turn(
             "user",
-            "And when it is very cold outside? Compare minus ten degrees with plus ten degrees, with numbers, for a house of 120 square metres, and add what a gas boiler would take.",
+            "And when it is very cold outside? Compare minus ten degrees with plus ten degrees, with numbers, for a house of 120 square metres, and add what a gas boiler would take. Then say which questions I should ask the firm that is to build it in, what it may cost, and how loud the part outside is allowed to be at night where the neighbours sleep with open windows; \\\"quiet\\\" is no answer, give decibels.",
         ),
     ];
     format!(

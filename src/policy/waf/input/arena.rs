@@ -50,6 +50,11 @@ impl Arena {
         self.since(start)
     }
 
+    /// Makes room for bytes to come.
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
     /// Appends one byte.
     #[inline]
     pub(super) fn push_byte(&mut self, byte: u8) {

@@ -49,27 +49,22 @@ fn decode(arena: &mut Arena, text: Option<&[u8]>, there: Span, is_broken: &mut b
 /// Appends the text with `%XX` decoded, and `+` where it means a blank.
 pub(super) fn percent_decode(arena: &mut Arena, text: &[u8], plus: bool, is_broken: &mut bool) -> Span {
     let start = arena.end();
+    arena.reserve(text.len());
     let mut rest = text;
-    while let Some(at) = memchr::memchr2(b'%', b'+', rest) {
-        let (plain, found) = rest.split_at(at);
-        arena.push(plain);
-        rest = match found {
-            [b'+', after @ ..] => {
-                arena.push_byte(if plus { b' ' } else { b'+' });
-                after
-            }
-            [b'%', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        match (byte, after) {
+            (b'+', _) if plus => arena.push_byte(b' '),
+            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 arena.push_byte(nibble(*high) << 4 | nibble(*low));
-                after
+                rest = after;
             }
-            _ => {
-                *is_broken = true;
-                arena.push_byte(b'%');
-                found.get(1..).unwrap_or_default()
+            (byte, _) => {
+                *is_broken |= *byte == b'%';
+                arena.push_byte(*byte);
             }
-        };
+        }
     }
-    arena.push(rest);
     arena.since(start)
 }
 
