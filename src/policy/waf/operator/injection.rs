@@ -1,6 +1,8 @@
 //! `@detectSQLi` and `@detectXSS`, by libinjection.
 
+use libinjectionrs::XssDetector;
 use libinjectionrs::sqli::{SqliFlags, SqliState};
+use libinjectionrs::xss::Html5Flags;
 
 use super::captures::Captures;
 
@@ -27,7 +29,19 @@ pub fn is_xss(value: &[u8]) -> bool {
     }
     // libinjection calls itself once more for each empty end tag that stands right behind another one: a value with many
     // of them would run the stack out. Nobody writes that in good faith.
-    memchr::memmem::find(value, &EMPTY_END_TAGS).is_some() || libinjectionrs::detect_xss(value).is_injection()
+    if memchr::memmem::find(value, &EMPTY_END_TAGS).is_some() {
+        return true;
+    }
+    XssDetector::is_xss(value, Html5Flags::ValueNoQuote)
+        || [
+            (tag, Html5Flags::DataState),
+            (b'\'', Html5Flags::ValueSingleQuote),
+            (b'"', Html5Flags::ValueDoubleQuote),
+            (b'`', Html5Flags::ValueBackQuote),
+        ]
+        .into_iter()
+        // Without a tag all is text; without the quote that ends it all is one value of a harmless attribute.
+        .any(|(mark, context)| memchr::memchr(mark, value).is_some() && XssDetector::is_xss(value, context))
 }
 
 /// So many empty end tags in a row as no text needs.

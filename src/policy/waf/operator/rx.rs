@@ -27,8 +27,13 @@ pub struct Rx {
 #[derive(Clone, Debug)]
 enum Engine {
     Regular(Box<Regex>),
-    Looking(Box<Looking>),
-    Macro { operand: Text, from_start: bool, to_end: bool },
+    /// The first is the pattern without its conditions: most values fail there already, and faster.
+    Looking(Box<Regex>, Box<Looking>),
+    Macro {
+        operand: Text,
+        from_start: bool,
+        to_end: bool,
+    },
 }
 
 impl Rx {
@@ -43,18 +48,19 @@ impl Rx {
         }
         let node = pattern::parse(pattern.as_bytes())?;
         let required = pattern::required(&node);
+        let config = Config::new()
+            .utf8_empty(false)
+            .nfa_size_limit(Some(PROGRAM_BYTES_MAX))
+            .hybrid_cache_capacity(SCRATCH_BYTES_MAX);
+        let regex = Regex::builder().configure(config).build_from_hir(&pattern::lower(&node));
+        let regex = Box::new(regex.map_err(|error| match error.size_limit() {
+            Some(_) => "a pattern that is too large when compiled".to_owned(),
+            None => error.to_string(),
+        })?);
         let engine = if node.looks_around() {
-            Engine::Looking(Box::new(Looking::new(&node)?))
+            Engine::Looking(regex, Box::new(Looking::new(&node)?))
         } else {
-            let config = Config::new()
-                .utf8_empty(false)
-                .nfa_size_limit(Some(PROGRAM_BYTES_MAX))
-                .hybrid_cache_capacity(SCRATCH_BYTES_MAX);
-            let regex = Regex::builder().configure(config).build_from_hir(&pattern::lower(&node));
-            Engine::Regular(Box::new(regex.map_err(|error| match error.size_limit() {
-                Some(_) => "a pattern that is too large when compiled".to_owned(),
-                None => error.to_string(),
-            })?))
+            Engine::Regular(regex)
         };
         Ok(Self { engine, required })
     }
@@ -68,7 +74,7 @@ impl Rx {
     pub fn operand(&self) -> Option<&Text> {
         match &self.engine {
             Engine::Macro { operand, .. } => Some(operand),
-            Engine::Regular(_) | Engine::Looking(_) => None,
+            Engine::Regular(_) | Engine::Looking(..) => None,
         }
     }
 
@@ -88,7 +94,7 @@ impl Rx {
                 }
                 true
             }
-            (Engine::Looking(looking), _) => looking.is_match(value),
+            (Engine::Looking(rough, looking), _) => rough.is_match(value) && looking.is_match(value),
             (Engine::Macro { from_start, to_end, .. }, _) => is_one_of(value, operand, *from_start, *to_end),
         }
     }

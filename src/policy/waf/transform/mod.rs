@@ -82,9 +82,11 @@ fn is_clean(transform: Transform, input: &[u8]) -> bool {
             memchr2(b'*', b'#', input).is_none() && !text::has_two(input, b'-')
         }
         Transform::CompressWhitespace => {
-            !has(input, |byte| matches!(byte, 0x09..=0x0d | 0xa0)) && !text::has_two(input, b' ')
+            !has(input, |byte| byte.wrapping_sub(9) < 5) && !text::has_two(input, b' ') && !text::has_no_break(input)
         }
-        Transform::RemoveWhitespace => !has(input, |byte| matches!(byte, 0x09..=0x0d | b' ' | 0xa0)),
+        Transform::RemoveWhitespace => {
+            !has(input, |byte| (byte.wrapping_sub(9) < 5) | (byte == b' ')) && !text::has_no_break(input)
+        }
         Transform::Trim => !text::is_space_at(input.first()) && !text::is_space_at(input.last()),
         Transform::TrimLeft => !text::is_space_at(input.first()),
         Transform::TrimRight => !text::is_space_at(input.last()),

@@ -1,10 +1,10 @@
 //! White space, comments, command lines.
 
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 
 /// White space as C has it.
 pub fn is_space(byte: u8) -> bool {
-    matches!(byte, 0x09..=0x0d | b' ')
+    (byte.wrapping_sub(9) < 5) | (byte == b' ')
 }
 
 pub fn is_space_at(byte: Option<&u8>) -> bool {
@@ -41,6 +41,14 @@ fn space_len(before: Option<u8>, text: &[u8]) -> usize {
     }
 }
 
+/// Whether a no-break space is somewhere in `input`: see [`space_len`].
+pub fn has_no_break(input: &[u8]) -> bool {
+    memchr_iter(0xa0, input).any(|at| match at.checked_sub(1).and_then(|before| input.get(before)) {
+        None => true,
+        Some(byte) => *byte < 0x80 || *byte == 0xc2,
+    })
+}
+
 /// Copies `input`, and calls `space` for each white space on the way.
 fn at_spaces(input: &[u8], out: &mut Vec<u8>, mut space: impl FnMut(&mut Vec<u8>)) {
     let mut rest = input;
@@ -59,8 +67,20 @@ fn at_spaces(input: &[u8], out: &mut Vec<u8>, mut space: impl FnMut(&mut Vec<u8>
 
 /// Without white space.
 pub fn remove_whitespace(input: &[u8], out: &mut Vec<u8>) {
-    out.reserve(input.len());
-    at_spaces(input, out, |_| {});
+    if has_no_break(input) {
+        out.reserve(input.len());
+        return at_spaces(input, out, |_| {});
+    }
+    // Each byte is written, and written over by the next one where it is white space: no branch to be guessed wrong.
+    out.resize(input.len(), 0);
+    let mut len = 0;
+    for byte in input {
+        if let Some(place) = out.get_mut(len) {
+            *place = *byte;
+        }
+        len += usize::from(!is_space(*byte));
+    }
+    out.truncate(len);
 }
 
 /// One space for each row of white space.

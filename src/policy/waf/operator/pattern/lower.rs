@@ -1,12 +1,12 @@
-//! Hands a pattern without look-around to the regex engine, as its intermediate form.
+//! Hands a pattern to the regex engine, as its intermediate form, without its look-around.
 
 use regex_syntax::hir::{Capture, Class as HirClass, ClassBytes, ClassBytesRange, Hir, Look, Repetition};
 
 use super::super::captures::GROUPS;
 use super::{Class, Node, Position};
 
-/// The engine's form of `node`. Groups beyond those that can be read are left out. Look-around has no form there: it becomes
-/// a part that never matches, which [`Node::looks_around`] must have ruled out.
+/// The engine's form of `node`. Groups beyond those that can be read are left out. Look-around has no form there and is left
+/// out, too: then what comes matches wherever the pattern does, and elsewhere.
 pub fn lower(node: &Node) -> Hir {
     match node {
         Node::Empty => Hir::empty(),
@@ -28,7 +28,7 @@ pub fn lower(node: &Node) -> Hir {
             Hir::capture(Capture { index: *index, name: None, sub: Box::new(lower(node)) })
         }
         Node::Group(_, node) => lower(node),
-        Node::Around { .. } => Hir::fail(),
+        Node::Around { .. } => Hir::empty(),
     }
 }
 
