@@ -332,8 +332,10 @@ mod stored {
     use ringway::cache::{CachePolicy, key};
     use ringway::http::Method;
     use ringway::net::{Socket, Stream};
+    use ringway::policy::limit::{Capacity, Counters, KeyPart, Limit, LimitState, Prefixes, Rate, Table};
     use ringway::proxy::exchange::Progress;
     use ringway::proxy::lookup::{Looking, Seen};
+    use ringway::proxy::screen::Screen;
     use ringway::proxy::{Client, Next, Served, serve_at_once};
 
     use super::*;
@@ -354,12 +356,32 @@ mod stored {
         (Stream::Plain(Socket::new(near.into()).expect("a descriptor that can be waited for")), far)
     }
 
+    /// One that lets everything pass.
+    fn limit() -> Arc<Limit> {
+        let (table, crowd) = (Table::new(1 << 20, 1), Arc::default());
+        let state = LimitState { number: 1, table, counters: Counters::new(1), crowd };
+        Arc::new(Limit {
+            name: "limit".into(),
+            key: Box::new([KeyPart::Address, KeyPart::Caller, KeyPart::Header("accept-language".into())]),
+            prefixes: Prefixes { v4: 32, v6: 64 },
+            rate: Rate::new(1_000, 1_000_000_000, 1_000, 0),
+            in_flight: Some(10),
+            waiting: Capacity { most: 1, crowd: Arc::default() },
+            dry_run: false,
+            status: 429,
+            headers: false,
+            state: Arc::new(state),
+        })
+    }
+
     impl Hits {
         fn new() -> Self {
             let policy = CachePolicy::plain("/".into(), Arc::default(), RouteCounters::new(1));
             let policy = Arc::new(policy.stands_on("test"));
             let (matcher, plain) = route("/", None, Edits::default(), Edits::default());
-            let cached = Route { cache: Some(Arc::clone(&policy)), ..plain };
+            // With a limit to pass: that costs no memory either.
+            let screen = Screen { limits: Box::new([limit()]), ..Screen::default() };
+            let cached = Route { cache: Some(Arc::clone(&policy)), screen, ..plain };
             let router = Router::compile(vec![(matcher, cached)]);
             let service = Arc::new(Service { router, via: "ringway".into(), ..Service::default() });
             let core = Rc::new(Core::new(Parts::alone(service)));

@@ -3,6 +3,7 @@
 mod cache;
 mod errors;
 mod examples;
+mod limits;
 mod meaning;
 
 use std::path::Path;
