@@ -332,8 +332,11 @@ mod stored {
     use ringway::cache::{CachePolicy, key};
     use ringway::http::Method;
     use ringway::net::{Socket, Stream};
+    use ringway::policy::auth::key::{NewKey, RANDOM_BYTES};
+    use ringway::policy::auth::{AccessRule, AddressSet, CallerParts, Callers};
     use ringway::proxy::exchange::Progress;
     use ringway::proxy::lookup::{Looking, Seen};
+    use ringway::proxy::screen::Screen;
     use ringway::proxy::{Client, Next, Served, serve_at_once};
 
     use super::*;
@@ -360,8 +363,17 @@ mod stored {
             let policy = Arc::new(policy.stands_on("test"));
             let (matcher, plain) = route("/", None, Edits::default(), Edits::default());
             let cached = Route { cache: Some(Arc::clone(&policy)), ..plain };
-            let router = Router::compile(vec![(matcher, cached)]);
-            let service = Arc::new(Service { router, via: "ringway".into(), ..Service::default() });
+            let (screened, plain) = route("/house", None, Edits::default(), Edits::default());
+            let rule =
+                AccessRule { deny: AddressSet::new(["10.0.0.0/8".parse().expect("a range")]), ..Default::default() };
+            let screen = Screen { access: [Arc::new(rule)].into(), callers: true };
+            let house = Route { cache: Some(Arc::clone(&policy)), screen, ..plain };
+            let router = Router::compile(vec![(matcher, cached), (screened, house)]);
+            let key = NewKey::of(&[7; RANDOM_BYTES]);
+            let id = key.id.as_bytes().try_into().expect("12 letters");
+            let caller = CallerParts { id, sha256: key.sha256, name: "ci".into(), ..CallerParts::default() };
+            let callers = Arc::new(Callers::new([caller]));
+            let service = Arc::new(Service { router, callers, via: "ringway".into(), ..Service::default() });
             let core = Rc::new(Core::new(Parts::alone(service)));
             let (near, far) = pair();
             let address = "192.0.2.7:41234".parse().expect("an address");
@@ -458,6 +470,10 @@ mod stored {
             ("304", "GET /304 HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"v\"\r\n\r\n", 0, false),
             ("64 KB", "GET /large HTTP/1.1\r\nHost: a\r\n\r\n", 65_536, false),
         ];
+        let of_the_house =
+            format!("GET /house HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\n\r\n", NewKey::of(&[7; RANDOM_BYTES]).text);
+        let house = [("a key of the house", of_the_house.as_str(), 1_000, false)];
+        let cases = cases.into_iter().chain(house).collect::<Vec<_>>();
         for (_, request, body, varies) in &cases {
             hits.store(request, |step| match varies {
                 true if step == 0 => Content::Variants(names.clone()),
