@@ -333,6 +333,8 @@ mod stored {
     use ringway::http::Method;
     use ringway::net::{Socket, Stream};
     use ringway::policy::limit::{Capacity, Counters, KeyPart, Limit, LimitState, Prefixes, Rate, Table};
+    use ringway::policy::auth::key::{NewKey, RANDOM_BYTES};
+    use ringway::policy::auth::{AccessRule, AddressSet, CallerParts, Callers};
     use ringway::proxy::exchange::Progress;
     use ringway::proxy::lookup::{Looking, Seen};
     use ringway::proxy::screen::Screen;
@@ -382,8 +384,17 @@ mod stored {
             // With a limit to pass: that costs no memory either.
             let screen = Screen { limits: Box::new([limit()]), ..Screen::default() };
             let cached = Route { cache: Some(Arc::clone(&policy)), screen, ..plain };
-            let router = Router::compile(vec![(matcher, cached)]);
-            let service = Arc::new(Service { router, via: "ringway".into(), ..Service::default() });
+            let (screened, plain) = route("/house", None, Edits::default(), Edits::default());
+            let rule =
+                AccessRule { deny: AddressSet::new(["10.0.0.0/8".parse().expect("a range")]), ..Default::default() };
+            let screen = Screen { access: [Arc::new(rule)].into(), callers: true, ..Screen::default() };
+            let house = Route { cache: Some(Arc::clone(&policy)), screen, ..plain };
+            let router = Router::compile(vec![(matcher, cached), (screened, house)]);
+            let key = NewKey::of(&[7; RANDOM_BYTES]);
+            let id = key.id.as_bytes().try_into().expect("12 letters");
+            let caller = CallerParts { id, sha256: key.sha256, name: "ci".into(), ..CallerParts::default() };
+            let callers = Arc::new(Callers::new([caller]));
+            let service = Arc::new(Service { router, callers, via: "ringway".into(), ..Service::default() });
             let core = Rc::new(Core::new(Parts::alone(service)));
             let (near, far) = pair();
             let address = "192.0.2.7:41234".parse().expect("an address");
@@ -480,6 +491,10 @@ mod stored {
             ("304", "GET /304 HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"v\"\r\n\r\n", 0, false),
             ("64 KB", "GET /large HTTP/1.1\r\nHost: a\r\n\r\n", 65_536, false),
         ];
+        let of_the_house =
+            format!("GET /house HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\n\r\n", NewKey::of(&[7; RANDOM_BYTES]).text);
+        let house = [("a key of the house", of_the_house.as_str(), 1_000, false)];
+        let cases = cases.into_iter().chain(house).collect::<Vec<_>>();
         for (_, request, body, varies) in &cases {
             hits.store(request, |step| match varies {
                 true if step == 0 => Content::Variants(names.clone()),

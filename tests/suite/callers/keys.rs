@@ -53,7 +53,7 @@ fn nobody_passes_without_a_key_that_counts() {
         assert!(!response.text().contains("rw_"));
     }
     assert!(origin.take_requests().is_empty());
-    gateway.expect_metric("ringway_reasons_total", &["caller_unknown"], 5.0);
+    gateway.expect_metric("ringway_failures_total", &["caller_unknown"], 5.0);
 }
 
 /// A key that is bound to routes opens those and no other; one that has ended opens none.
