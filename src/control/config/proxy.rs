@@ -109,6 +109,7 @@ fn raw(arguments: &ProxyArguments, problems: &Problems) -> RawConfig {
         listeners: listen.iter().map(listener).collect(),
         upstreams: vec![upstream],
         routes: vec![route],
+        wafs: Vec::new(),
     }
 }
 

@@ -11,6 +11,7 @@ use super::endpoint::{self, Endpoint};
 use super::fields::Secret;
 use super::problems::{At, Place};
 use super::raw_cache::{self, RawCache, RawPolicy};
+use super::raw_waf::{self, RawWaf};
 use super::reader::Table;
 use super::values;
 use crate::bounds;
@@ -28,6 +29,7 @@ pub(super) struct RawConfig {
     pub listeners: Vec<RawListener>,
     pub upstreams: Vec<RawUpstream>,
     pub routes: Vec<RawRoute>,
+    pub wafs: Vec<RawWaf>,
 }
 
 /// `[server]`
@@ -43,6 +45,8 @@ pub(super) struct RawServer {
     pub forwarded: Option<At<ForwardedPolicy>>,
     pub expect: Option<At<ExpectPolicy>>,
     pub via: Option<At<String>>,
+    /// The firewall of routes that name none.
+    pub waf: Option<At<String>>,
     pub limits: RawLimits,
 }
 
@@ -120,6 +124,7 @@ pub(super) struct RawRoute {
     pub read_timeout: Option<At<u64>>,
     pub request: RawEdits,
     pub response: RawEdits,
+    pub waf: Option<At<String>>,
     /// `None` = the route has no cache.
     pub cache: Option<RawPolicy>,
 }
@@ -147,6 +152,7 @@ pub(super) fn config(t: &mut Table<'_>) -> RawConfig {
         listeners: t.required_tables("listener", LISTENER, listener),
         upstreams: t.required_tables("upstream", UPSTREAM, upstream),
         routes: t.required_tables("route", ROUTE, route),
+        wafs: t.tables("waf", raw_waf::waf),
     }
 }
 
@@ -177,6 +183,7 @@ fn server(t: &mut Table<'_>) -> RawServer {
         forwarded: t.parsed("forwarded", |text| values::choice(text, &forwarded)),
         expect: t.parsed("expect", |text| values::choice(text, &expect)),
         via: t.parsed("via", values::via),
+        waf: t.parsed("waf", values::any),
         limits: t.table("limits", limits).unwrap_or_default(),
     }
 }
@@ -260,6 +267,7 @@ fn route(t: &mut Table<'_>) -> RawRoute {
         read_timeout: t.parsed("read_timeout", values::duration_ms),
         request: t.table("request", edits).unwrap_or_default(),
         response: t.table("response", edits).unwrap_or_default(),
+        waf: t.parsed("waf", values::any),
         cache: t.table("cache", raw_cache::policy),
     }
 }

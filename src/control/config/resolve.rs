@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::firewall::Guards;
 use super::problems::{At, Place, Problems};
 use super::raw::{RawConfig, RawLimits};
 use super::registry::Registry;
@@ -32,6 +33,8 @@ pub(super) struct Context<'a> {
     pub registry: &'a Registry,
     /// Every file that was read.
     pub files: RefCell<BTreeSet<PathBuf>>,
+    /// What `check` says of each firewall, a line each.
+    pub reports: RefCell<Vec<String>>,
 }
 
 impl Context<'_> {
@@ -58,8 +61,9 @@ pub(super) fn resolve(raw: &RawConfig, context: &Context<'_>) -> Plan {
     let start = start(raw, context);
     let listeners = listeners::resolve(&raw.listeners, &start, context);
     let upstreams = upstreams::resolve(&raw.upstreams, context);
-    let routes =
-        routes::resolve(&raw.routes, &raw.upstreams, &upstreams, (body_bytes, start.cache.memory_bytes), context);
+    let guards = Guards::resolve(raw, context);
+    let bytes = (body_bytes, start.cache.memory_bytes);
+    let routes = routes::resolve(&raw.routes, &raw.upstreams, &upstreams, bytes, &guards, context);
     let server = &raw.server;
     let service = Service {
         router: Router::compile(routes),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::caching;
 use super::fields::{self, Change, Secret, Side, Source};
+use super::firewall::Guards;
 use super::problems::{At, Fault, Place};
 use super::raw::{Pair, RawEdits, RawRoute, RawUpstream};
 use super::reader::did_you_mean;
@@ -20,6 +21,7 @@ pub(super) fn resolve(
     raw_upstreams: &[RawUpstream],
     upstreams: &[UpstreamOptions],
     (body_bytes, cache_bytes): (u64, u64),
+    guards: &Guards,
     context: &Context<'_>,
 ) -> Vec<(Matcher, Route)> {
     let names = raw.iter().filter_map(|r| r.name.as_ref()).map(|name| (name.as_str(), &name.place));
@@ -51,7 +53,7 @@ pub(super) fn resolve(
             connect_ms: or(&route.connect_timeout, options.connect_ms),
             read_ms: or(&route.read_timeout, options.read_ms),
             cache: cache.map(|policy| Arc::new(policy.stands_on(&source))),
-            screen: Screen::default(),
+            screen: Screen { guard: guards.of(route, context) },
         };
         routes.push((matcher, compiled));
     }

@@ -8,19 +8,25 @@ mod caller;
 mod inspect;
 mod limits;
 
+use std::sync::Arc;
+
 use super::core::{Core, CoreService};
 use super::exchange::{Client, Exchange};
 use super::failure::Failure;
 use super::route::Route;
+use crate::policy::waf::guard::Guard;
 
 /// What the requests of a route must pass. Empty = everything passes.
 #[derive(Clone, Debug, Default)]
-pub struct Screen {}
+pub struct Screen {
+    /// The firewall.
+    pub guard: Option<Arc<Guard>>,
+}
 
 impl Screen {
     /// Whether everything passes.
     pub fn is_open(&self) -> bool {
-        true
+        self.guard.is_none()
     }
 }
 

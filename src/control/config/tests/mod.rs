@@ -4,6 +4,7 @@ mod cache;
 mod errors;
 mod examples;
 mod meaning;
+mod waf;
 
 use std::path::Path;
 
