@@ -149,6 +149,10 @@ pub const STORED_FIELDS_BYTES_MAX: usize = 32 * 1024;
 pub const KEY_BODY_BYTES_DEFAULT: u64 = 1024 * 1024;
 /// Ceiling of [`KEY_BODY_BYTES_DEFAULT`]: such a body is held while it is read.
 pub const KEY_BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of a request body that rules of the firewall judge, where it does not say.
+pub const WAF_BODY_BYTES_DEFAULT: u64 = 128 * 1024;
+/// Ceiling of [`WAF_BODY_BYTES_DEFAULT`]: so much is held for each request that is judged.
+pub const WAF_BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Requests that may wait for one answer, where the route does not say.
 pub const WAITERS_DEFAULT: u32 = 10_000;
 /// How long a request waits for the beginning of an answer that another one fetches, where the route does not say.
@@ -192,6 +196,7 @@ const _: () = {
     assert!(CACHE_BYTES_MIN <= CACHE_BYTES_DEFAULT);
     assert!(OBJECT_BYTES_DEFAULT < CACHE_BYTES_DEFAULT);
     assert!(KEY_BODY_BYTES_DEFAULT <= KEY_BODY_BYTES_MAX);
+    assert!(WAF_BODY_BYTES_DEFAULT <= WAF_BODY_BYTES_MAX);
     assert!(HEAD_BYTES_MAX <= u16::MAX as usize, "spans in a head are 16 bits wide");
     assert!(HEAD_BYTES_DEFAULT <= HEAD_BYTES_MAX);
     assert!(REQUEST_LINE_BYTES_DEFAULT < HEAD_BYTES_DEFAULT);

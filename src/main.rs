@@ -76,9 +76,12 @@ fn source(origin: Origin, start: StartOptions) -> Source {
 }
 
 fn check(command: &CheckCommand) -> Result<(), String> {
-    let warnings = config::check(&command.config).map_err(|errors| errors.to_string())?;
-    for warning in warnings {
+    let loaded = config::check(&command.config).map_err(|errors| errors.to_string())?;
+    for warning in loaded.warnings {
         eprintln!("warning: {warning}");
+    }
+    for report in loaded.reports {
+        say!("{report}");
     }
     say!("ok: {}", command.config.display());
     Ok(())

@@ -332,9 +332,9 @@ mod stored {
     use ringway::cache::{CachePolicy, key};
     use ringway::http::Method;
     use ringway::net::{Socket, Stream};
-    use ringway::policy::limit::{Capacity, Counters, KeyPart, Limit, LimitState, Prefixes, Rate, Table};
     use ringway::policy::auth::key::{NewKey, RANDOM_BYTES};
     use ringway::policy::auth::{AccessRule, AddressSet, CallerParts, Callers};
+    use ringway::policy::limit::{Capacity, Counters, KeyPart, Limit, LimitState, Prefixes, Rate, Table};
     use ringway::proxy::exchange::Progress;
     use ringway::proxy::lookup::{Looking, Seen};
     use ringway::proxy::screen::Screen;

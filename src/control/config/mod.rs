@@ -10,6 +10,7 @@ mod calling;
 mod defaults;
 mod endpoint;
 mod fields;
+mod firewall;
 mod limiting;
 mod listeners;
 mod names;
@@ -19,10 +20,12 @@ mod raw;
 mod raw_cache;
 mod raw_callers;
 mod raw_limits;
+mod raw_waf;
 mod reader;
 mod registry;
 mod resolve;
 mod routes;
+mod rule_files;
 mod upstreams;
 mod values;
 
@@ -31,7 +34,6 @@ mod tests;
 
 use rustls::server::ProducesTickets;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -93,6 +95,8 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// What does not stop the gateway, a line each, with its position.
     pub warnings: Vec<String>,
+    /// What was made of rules of the firewall, a line for each `[[waf]]`.
+    pub reports: Vec<String>,
     /// Host names of endpoints, for [`resolve_again`] there is work only if there are any.
     pub names: Vec<String>,
     /// The text of the configuration file; empty for a command line. May hold secrets.
@@ -102,10 +106,11 @@ pub struct Loaded {
 impl std::fmt::Debug for Loaded {
     /// Without the plan and the text, which hold secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { plan: _, files, warnings, names, text: _ } = self;
+        let Self { plan: _, files, warnings, reports, names, text: _ } = self;
         f.debug_struct("Loaded")
             .field("files", files)
             .field("warnings", warnings)
+            .field("reports", reports)
             .field("names", names)
             .finish_non_exhaustive()
     }
@@ -142,13 +147,13 @@ fn load_from(text: String, path: &Path, keep: &Keep, env: Environment<'_>) -> Re
     Ok(loaded)
 }
 
-/// Checks a configuration file and the files it names, without resolving host names. The warnings, a line each.
+/// Checks a configuration file and the files it names, without resolving host names: its plan is not to be used.
 ///
 /// # Errors
 /// All that is wrong.
-pub fn check(path: &Path) -> Result<Vec<String>, ConfigErrors> {
+pub fn check(path: &Path) -> Result<Loaded, ConfigErrors> {
     let keep = Keep::new().map_err(|e| ConfigErrors::of_file(path, e.to_string(), "check the system's randomness"))?;
-    parse_with(&read(path)?, path, &keep, &from_process, Names::Left).map(|loaded| loaded.warnings)
+    parse_with(&read(path)?, path, &keep, &from_process, Names::Left)
 }
 
 /// The plan of a configuration text. `file` names it in errors, and relative paths count from its folder. Certificates
@@ -262,13 +267,14 @@ fn finish(
     let base_dir = file.parent().unwrap_or(Path::new(""));
     let context = context(&problems, base_dir, env, Some(keep.ticketer.clone()), &keep.registry);
     let mut plan = resolve::resolve(raw, &context);
+    let reports = context.reports.take();
     let files = context.files.into_inner().into_iter().collect();
     let names = match names {
         Names::Resolved if !problems.any() => names::resolve_names(&mut plan, raw, &problems),
         _ => Vec::new(),
     };
     let warnings = problems.finish(file, text)?;
-    Ok(Loaded { plan, files, warnings, names, text: String::new() })
+    Ok(Loaded { plan, files, warnings, reports, names, text: String::new() })
 }
 
 fn context<'a>(
@@ -278,5 +284,5 @@ fn context<'a>(
     ticketer: Option<Arc<dyn ProducesTickets>>,
     registry: &'a Registry,
 ) -> Context<'a> {
-    Context { problems, base_dir, env, ticketer, registry, files: RefCell::new(BTreeSet::new()) }
+    Context { problems, base_dir, env, ticketer, registry, files: RefCell::default(), reports: RefCell::default() }
 }

@@ -13,6 +13,7 @@ use super::problems::{At, Place};
 use super::raw_cache::{self, RawCache, RawPolicy};
 use super::raw_callers::{self, RawAccess, RawCallers, RawCredential};
 use super::raw_limits::{self, Often, RawLimit, RawLimitTable};
+use super::raw_waf::{self, RawWaf};
 use super::reader::Table;
 use super::values;
 use crate::bounds;
@@ -35,6 +36,7 @@ pub(super) struct RawConfig {
     pub routes: Vec<RawRoute>,
     pub limit_table: RawLimitTable,
     pub limits: Vec<RawLimit>,
+    pub wafs: Vec<RawWaf>,
 }
 
 /// `[server]`
@@ -50,6 +52,8 @@ pub(super) struct RawServer {
     pub forwarded: Option<At<ForwardedPolicy>>,
     pub expect: Option<At<ExpectPolicy>>,
     pub via: Option<At<String>>,
+    /// The firewall of routes that name none.
+    pub waf: Option<At<String>>,
     pub limits: RawLimits,
     pub client_address: Option<At<ClientAddress>>,
     pub access: RawAccess,
@@ -133,6 +137,7 @@ pub(super) struct RawRoute {
     pub read_timeout: Option<At<u64>>,
     pub request: RawEdits,
     pub response: RawEdits,
+    pub waf: Option<At<String>>,
     /// `None` = the route has no cache.
     pub cache: Option<RawPolicy>,
     pub access: RawAccess,
@@ -165,6 +170,7 @@ pub(super) fn config(t: &mut Table<'_>) -> RawConfig {
         routes: t.required_tables("route", ROUTE, route),
         limit_table: t.table("limits", raw_limits::table).unwrap_or_default(),
         limits: t.tables("limit", raw_limits::limit),
+        wafs: t.tables("waf", raw_waf::waf),
     }
 }
 
@@ -200,6 +206,7 @@ fn server(t: &mut Table<'_>) -> RawServer {
         forwarded: t.parsed("forwarded", |text| values::choice(text, &forwarded)),
         expect: t.parsed("expect", |text| values::choice(text, &expect)),
         via: t.parsed("via", values::via),
+        waf: t.parsed("waf", values::any),
         limits: t.table("limits", limits).unwrap_or_default(),
         client_address: t.parsed("client_address", |text| values::choice(text, &client_address)),
         access: raw_callers::access(t),
@@ -289,6 +296,7 @@ fn route(t: &mut Table<'_>) -> RawRoute {
         read_timeout: t.parsed("read_timeout", values::duration_ms),
         request: t.table("request", edits).unwrap_or_default(),
         response: t.table("response", edits).unwrap_or_default(),
+        waf: t.parsed("waf", values::any),
         cache: t.table("cache", raw_cache::policy),
         access: raw_callers::access(t),
         limits: t.list("limits", values::any),

@@ -46,6 +46,11 @@ impl Registry {
         Arc::new(Self { cores, routes: Mutex::default(), rules: Mutex::default(), limits: Mutex::default() })
     }
 
+    /// How many cores there may be.
+    pub fn cores(&self) -> usize {
+        self.cores
+    }
+
     /// Counters of a firewall's rules; those of rules that it had before go on.
     pub fn rules(&self, waf: &Arc<str>, ids: impl IntoIterator<Item = u64>) -> Arc<RuleCounters> {
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);

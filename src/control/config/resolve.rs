@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::firewall::Guards;
 use super::problems::{At, Place, Problems};
 use super::raw::{RawConfig, RawLimits};
 use super::registry::Registry;
@@ -32,6 +33,8 @@ pub(super) struct Context<'a> {
     pub registry: &'a Registry,
     /// Every file that was read.
     pub files: RefCell<BTreeSet<PathBuf>>,
+    /// What `check` says of each firewall, a line each.
+    pub reports: RefCell<Vec<String>>,
 }
 
 impl Context<'_> {
@@ -60,7 +63,8 @@ pub(super) fn resolve(raw: &RawConfig, context: &Context<'_>) -> Plan {
     let listeners = listeners::resolve(&raw.listeners, &start, &limiting, context);
     let upstreams = upstreams::resolve(&raw.upstreams, context);
     let (house, bytes) = (calling::house(&raw.server.access, context), (body_bytes, start.cache.memory_bytes));
-    let terms = routes::Terms { house: &house, limiting: &limiting, bytes };
+    let guards = Guards::resolve(raw, context);
+    let terms = routes::Terms { house: &house, limiting: &limiting, guards: &guards, bytes };
     let routes = routes::resolve(&raw.routes, &raw.upstreams, &upstreams, &terms, context);
     let (callers, callers_store) = calling::callers(raw, context);
     calling::check(raw, &upstreams, &routes, context);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::caching;
 use super::calling::{self, House};
 use super::fields::{self, Change, Secret, Side, Source};
+use super::firewall::Guards;
 use super::limiting::Limiting;
 use super::problems::{At, Fault, Place};
 use super::raw::{Pair, RawEdits, RawRoute, RawUpstream};
@@ -21,6 +22,7 @@ pub(super) struct Terms<'a> {
     /// What `[server]` says of addresses and callers.
     pub house: &'a House,
     pub limiting: &'a Limiting<'a>,
+    pub guards: &'a Guards,
     /// Bytes of a body, and of the cache.
     pub bytes: (u64, u64),
 }
@@ -64,7 +66,11 @@ pub(super) fn resolve(
             connect_ms: or(&route.connect_timeout, options.connect_ms),
             read_ms: or(&route.read_timeout, options.read_ms),
             cache: cache.map(|policy| Arc::new(policy.stands_on(&source))),
-            screen: Screen { limits, ..calling::screen(route, terms.house, context) },
+            screen: Screen {
+                limits,
+                waf: terms.guards.of(route, context),
+                ..calling::screen(route, terms.house, context)
+            },
         };
         routes.push((matcher, compiled));
     }

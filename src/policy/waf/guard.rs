@@ -8,18 +8,44 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::compile::RuleSet;
+use super::model::Mode;
 
 /// What a route is judged by.
 pub struct Guard {
+    /// The `name` of its `[[waf]]`.
     pub name: Arc<str>,
-    pub rules: RuleSet,
+    /// A copy for each core: patterns keep notes while they match, which cores would have to share.
+    rules: Box<[RuleSet]>,
+    pub terms: Terms,
+    pub counters: Arc<RuleCounters>,
+}
+
+/// How much of a body is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
     /// Bytes of a body that are looked at, decoded ones where it is decoded.
     pub inspect_bytes: u64,
     /// What becomes of a longer body.
     pub over: Over,
     /// Bodies in gzip or deflate are judged by what is in them.
     pub decompress: bool,
-    pub counters: Arc<RuleCounters>,
+}
+
+impl Guard {
+    /// A guard for cores `0..cores`.
+    pub fn new(name: Arc<str>, rules: &RuleSet, cores: usize, terms: Terms, counters: Arc<RuleCounters>) -> Self {
+        Self { name, rules: (0..cores.max(1)).map(|_| rules.clone()).collect(), terms, counters }
+    }
+
+    /// The rules, as this core has them.
+    pub fn rules(&self, core: usize) -> &RuleSet {
+        &self.rules[core % self.rules.len()]
+    }
+
+    /// Whether the rules block.
+    pub fn mode(&self) -> Mode {
+        self.rules(0).mode()
+    }
 }
 
 /// What becomes of a body that is longer than what is inspected.
@@ -36,7 +62,7 @@ pub enum Over {
 
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Guard {{ name: {:?}, rules: {} }}", self.name, self.rules.len())
+        write!(f, "Guard {{ name: {:?}, rules: {} }}", self.name, self.rules(0).len())
     }
 }
 

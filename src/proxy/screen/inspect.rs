@@ -50,17 +50,18 @@ async fn judge(
     exchange: &mut Exchange<'_>,
     transaction: &mut Transaction,
 ) -> Result<(), Failure> {
-    let verdict = transaction.head(&guard.rules, &view(client, &exchange.request_id));
+    let verdict = transaction.head(guard.rules(core.index), &view(client, &exchange.request_id));
     conclude(core, guard, exchange, transaction, verdict)?;
-    let has_body = !client.framing.body.is_empty() && transaction.wants_body(&guard.rules);
+    let has_body = !client.framing.body.is_empty() && transaction.wants_body(guard.rules(core.index));
     if has_body && !is_at_hand(client, guard) {
-        let whole = Box::pin(gather_front(core, guard.inspect_bytes, route.body_bytes_max, client)).await?;
-        if !whole && guard.over == Over::Deny {
+        let whole = Box::pin(gather_front(core, guard.terms.inspect_bytes, route.body_bytes_max, client)).await?;
+        if !whole && guard.terms.over == Over::Deny {
             return Err(Reason::WafBodyTooLarge.into());
         }
     }
     let seen = if has_body { look_at(client, guard)? } else { Seen { bytes: Cow::Borrowed(&[]), whole: true } };
-    let verdict = transaction.body(&guard.rules, &view(client, &exchange.request_id), &seen.bytes, seen.whole);
+    let verdict =
+        transaction.body(guard.rules(core.index), &view(client, &exchange.request_id), &seen.bytes, seen.whole);
     conclude(core, guard, exchange, transaction, verdict)
 }
 
@@ -69,8 +70,8 @@ pub fn passes_at_once(core: &Core, route: &Route, client: &Client<'_>, exchange:
     let Some(guard) = route.screen.waf.as_deref() else { return true };
     let mut transaction = core.take_transaction();
     let view = view(client, &exchange.request_id);
-    let passes = transaction.head(&guard.rules, &view) == Verdict::Pass
-        && transaction.body(&guard.rules, &view, &[], true) == Verdict::Pass;
+    let passes = transaction.head(guard.rules(core.index), &view) == Verdict::Pass
+        && transaction.body(guard.rules(core.index), &view, &[], true) == Verdict::Pass;
     if passes {
         note(core, guard, exchange, &transaction, None);
     }
@@ -92,7 +93,7 @@ fn view<'a>(client: &Client<'a>, request_id: &'a crate::proxy::exchange::Request
 fn is_at_hand(client: &Client<'_>, guard: &Guard) -> bool {
     match (client.framing.body, &client.body) {
         (BodyLength::Length(length), Some(body)) => {
-            length <= guard.inspect_bytes && length <= body.at_hand().len() as u64
+            length <= guard.terms.inspect_bytes && length <= body.at_hand().len() as u64
         }
         _ => false,
     }
@@ -101,7 +102,7 @@ fn is_at_hand(client: &Client<'_>, guard: &Guard) -> bool {
 /// What is there of the body, decoded where that is asked for.
 fn look_at<'b>(client: &'b Client<'_>, guard: &Guard) -> Result<Seen<'b>, Failure> {
     let Some(body) = &client.body else { return Ok(Seen { bytes: Cow::Borrowed(&[]), whole: true }) };
-    let most = usize::try_from(guard.inspect_bytes).unwrap_or(usize::MAX);
+    let most = usize::try_from(guard.terms.inspect_bytes).unwrap_or(usize::MAX);
     let (bytes, whole) = match client.framing.body {
         BodyLength::Length(length) if length <= body.at_hand().len() as u64 => {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
@@ -109,19 +110,19 @@ fn look_at<'b>(client: &'b Client<'_>, guard: &Guard) -> Result<Seen<'b>, Failur
         }
         _ => (&*body.read, false),
     };
-    if !whole && guard.over == Over::Allow {
+    if !whole && guard.terms.over == Over::Allow {
         return Ok(Seen { bytes: Cow::Borrowed(&[]), whole: false });
     }
     let bytes = bytes.get(..most.min(bytes.len())).unwrap_or_default();
-    let coding = client.head.find(FieldId::ContentEncoding).filter(|_| guard.decompress);
+    let coding = client.head.find(FieldId::ContentEncoding).filter(|_| guard.terms.decompress);
     let Some(coding) = coding.filter(|coding| !coding.eq_ignore_ascii_case(b"identity")) else {
         return Ok(Seen { bytes: Cow::Borrowed(bytes), whole });
     };
     match decoded(coding, bytes, most) {
-        Some((_, false)) if guard.over == Over::Deny => Err(Reason::WafBodyTooLarge.into()),
+        Some((_, false)) if guard.terms.over == Over::Deny => Err(Reason::WafBodyTooLarge.into()),
         Some((bytes, ended)) => Ok(Seen { bytes: Cow::Owned(bytes), whole: whole && ended }),
         // What cannot be decoded cannot be judged: it is treated as a body that is too long to be seen whole.
-        None if guard.over == Over::Deny => {
+        None if guard.terms.over == Over::Deny => {
             Err(Failure { reason: Reason::WafBodyTooLarge, detail: Some("content_coding_unknown") })
         }
         None => Ok(Seen { bytes: Cow::Borrowed(bytes), whole: false }),

@@ -5,6 +5,7 @@ mod errors;
 mod examples;
 mod limits;
 mod meaning;
+mod waf;
 
 use std::path::Path;
 
