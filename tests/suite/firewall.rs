@@ -52,7 +52,7 @@ const FORMS: [&str; 7] = [
     "{\"prompt\":\"HaRmFuL\"}",
     "prompt=%E6%9A%B4%E5%8A%9B&max_tokens=7",
     "prompt=%64angerous",
-    "prompt=%44ANGEROUS",
+    "prompt=%64ANGEROUS",
     "dangerous",
 ];
 

@@ -5,7 +5,7 @@ use super::*;
 use crate::bounds;
 use crate::http::RequestHead;
 use crate::policy::waf::guard::{Guard, Over};
-use crate::policy::waf::model::{Item, Mode};
+use crate::policy::waf::model::{Mode};
 
 const RULE: &str = "rules = 'SecRule ARGS x \"id:1,deny\"'";
 
