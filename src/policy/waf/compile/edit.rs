@@ -17,6 +17,13 @@ pub struct Edited {
     pub body_access: bool,
 }
 
+impl Edited {
+    /// Leaves rules out; they stay as places to skip to.
+    pub fn leave_out(&mut self, chosen: impl Fn(u64) -> bool) {
+        remove(&mut self.steps, |rule| chosen(rule.actions.id));
+    }
+}
+
 /// One thing on the way through a phase.
 #[derive(Debug)]
 pub enum Step {

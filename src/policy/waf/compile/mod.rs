@@ -91,8 +91,23 @@ impl RuleSet {
     pub fn compile(document: Document) -> Result<Self, Vec<CompileError>> {
         let mut errors = Vec::new();
         let edited = edit::edit(document, &mut errors);
-        let set = build(edited, &mut errors);
+        let set = build(&edited, &mut errors);
         if errors.is_empty() { Ok(set) } else { Err(errors) }
+    }
+
+    /// Compiles what can be compiled; rules that cannot be are left out and said.
+    pub fn compile_what_can(document: Document) -> (Self, Vec<CompileError>) {
+        let mut errors = Vec::new();
+        let mut edited = edit::edit(document, &mut errors);
+        let mut found = Vec::new();
+        let mut set = build(&edited, &mut found);
+        if !found.is_empty() {
+            edited.leave_out(|id| found.iter().any(|error| error.rule == id));
+            errors.append(&mut found);
+            // Rules that are left out take their errors along; places to skip to are kept.
+            set = build(&edited, &mut Vec::new());
+        }
+        (set, errors)
     }
 
     /// The same rules under another mode: what a route says over what `SecRuleEngine` says.
@@ -129,7 +144,7 @@ impl RuleSet {
 }
 
 /// The rules of both phases behind each other, and where each leads.
-fn build(edited: Edited, errors: &mut Vec<CompileError>) -> RuleSet {
+fn build(edited: &Edited, errors: &mut Vec<CompileError>) -> RuleSet {
     let mut ordered: Vec<&model::Rule> = Vec::new();
     let mut nexts = Vec::new();
     let mut heads = 0;
