@@ -97,6 +97,7 @@ fn expects_any(case: &Case, rules: &[u64]) -> bool {
     case.expected.iter().any(|expected| matches!(expected, Expected::Matches(id) if rules.contains(id)))
 }
 
+/// Each case of the table holds: what must match matches, and what is honest passes.
 #[test]
 fn every_case_behaves() {
     if !Path::new(RULES).exists() || !Path::new(SETUP).exists() {

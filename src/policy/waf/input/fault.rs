@@ -1,4 +1,6 @@
 //! Why a body could not be read as what it says it is: the texts of REQBODY_ERROR_MSG.
+//!
+//! A closed list of fixed texts: nothing of a body ever becomes part of one, since they are shown in the log.
 
 /// What is wrong with a body. It says nothing of its content, so that it may be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,6 @@
 //! Paths of JSON fields as rules write them: `messages.*.content`, `$.prompt`, `input[0]`.
+//!
+//! Compares texts and allocates nothing; the work is bounded by the product of both lengths.
 
 /// Whether a pattern is this path.
 ///

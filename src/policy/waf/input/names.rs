@@ -1,4 +1,6 @@
 //! How variables are called in rules, notes and the log.
+//!
+//! Names only: which of them exist is said by the model, what they hold by the readers beside this file.
 
 use super::super::model::Variable;
 

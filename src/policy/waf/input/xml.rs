@@ -6,7 +6,7 @@
 
 use super::super::model::Variable;
 use super::arena::{Arena, Copied};
-use super::{ARGS_MAX, DEPTH_MAX, Entry, Fault, Input, Span};
+use super::{ARGS_MAX, DEPTH_MAX, Entry, Fault, Input};
 
 /// Gives the text and the attributes of a body that is in the arena as `copy`.
 ///
@@ -15,7 +15,7 @@ use super::{ARGS_MAX, DEPTH_MAX, Entry, Fault, Input, Span};
 pub(super) fn read(input: &mut Input, body: &[u8], copy: Copied) -> Result<(), Fault> {
     // Attributes are decoded into the arena while the text is gathered: the text is made in a second walk.
     let mut walk = Walk { body, at: 0, open: Vec::new() };
-    let verdict = walk.document(&mut |piece| attribute(input, copy, piece));
+    let verdict = walk.document(&mut |piece| attribute(input, body, copy, piece));
     let start = input.arena.end();
     let mut walk = Walk { body, at: 0, open: Vec::new() };
     let arena = &mut input.arena;
@@ -49,25 +49,21 @@ fn text(arena: &mut Arena, body: &[u8], piece: Piece) -> Result<(), Fault> {
     Ok(())
 }
 
-fn attribute(input: &mut Input, copy: Copied, piece: Piece) -> Result<(), Fault> {
+fn attribute(input: &mut Input, body: &[u8], copy: Copied, piece: Piece) -> Result<(), Fault> {
     let Piece::Attribute { name, value } = piece else { return Ok(()) };
     if input.xml_attributes.len() >= ARGS_MAX {
         return Err(Fault::TooManyArgs);
     }
-    let plain = copy.span(value.0, value.1);
-    let value = match memchr::memchr(b'&', input.bytes(plain)) {
-        None => plain,
-        Some(_) => unescaped_copy(input, plain),
+    let raw = body.get(value.0..value.1).unwrap_or_default();
+    let value = if memchr::memchr(b'&', raw).is_some() {
+        let start = input.arena.end();
+        unescape(&mut input.arena, raw);
+        input.arena.since(start)
+    } else {
+        copy.span(value.0, value.1)
     };
     input.xml_attributes.push(Entry { name: copy.span(name.0, name.1), value });
     Ok(())
-}
-
-fn unescaped_copy(input: &mut Input, plain: Span) -> Span {
-    let raw = input.bytes(plain).to_vec();
-    let start = input.arena.end();
-    unescape(&mut input.arena, &raw);
-    input.arena.since(start)
 }
 
 struct Walk<'a> {
