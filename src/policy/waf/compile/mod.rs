@@ -12,9 +12,6 @@ mod program;
 mod sieve;
 mod targets;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
