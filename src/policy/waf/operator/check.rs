@@ -1,5 +1,7 @@
 //! Operators that judge the bytes of a value: `@validateByteRange`, `@validateUrlEncoding`, `@validateUtf8Encoding`,
-//! `@ipMatch`. They match what is wrong.
+//! `@ipMatch`. The first three match what is wrong.
+//!
+//! Pure; nothing is allocated.
 
 use std::net::IpAddr;
 

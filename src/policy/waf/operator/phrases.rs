@@ -1,4 +1,7 @@
 //! `@pm`, `@pmFromFile`: any of many phrases, without regard to ASCII case, in one pass.
+//!
+//! The phrases are their own literals: whoever has searched for all literals of all rules at once has the answer.
+//! White space within and around phrases is the reader's to judge; here each byte counts.
 
 use aho_corasick::AhoCorasick;
 

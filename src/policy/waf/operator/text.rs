@@ -1,4 +1,7 @@
 //! Operators that compare a value with a text: `@streq`, `@contains`, `@within`, `@eq` and their kin.
+//!
+//! A text without macros is prepared when it is compiled; one with macros comes expanded with each question. An empty text
+//! is in every value, and an empty value within every text.
 
 use std::cmp::Ordering;
 

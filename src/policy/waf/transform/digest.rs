@@ -1,4 +1,7 @@
-//! `md5`, `sha1`: raw digests, for rules that compare with known ones. Not for secrets: both are broken.
+//! `md5`, `sha1`: raw digests, for rules that compare with known ones.
+//!
+//! Not for secrets and not for signatures: both are broken. MD5 stands here because nothing else of the gateway needs it,
+//! and a dependency would be larger than it.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 

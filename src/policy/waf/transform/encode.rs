@@ -1,4 +1,7 @@
 //! Base64, hexadecimal, and UTF-8 to `%uXXXX`.
+//!
+//! Decoders are lenient: they give what can be read up to what cannot, and never fail.
+//! Encoders are exact.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,7 @@
 //! `normalizePath`, `normalizePathWin`: a path without doubled slashes, `.` and `..`.
+//!
+//! As text: no file is looked at, and nothing is said about whether the path exists. Not the same as the normal form that
+//! routes and cache keys use: this one keeps `..` in front of a relative path.
 
 use memchr::memchr_iter;
 

@@ -1,4 +1,7 @@
 //! Vectors for each transformation, and properties that hold for all.
+//!
+//! Vectors say what rules rely on: the escapes of ModSecurity's manual, and the odd ends of each (a mark at the end of the
+//! value, too few digits, full-width forms).
 
 use proptest::prelude::*;
 

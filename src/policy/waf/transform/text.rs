@@ -1,4 +1,7 @@
 //! White space, comments, command lines.
+//!
+//! What attackers put between the words that matter. Works on bytes; characters of UTF-8 are left whole.
+//! Quick looks that say nothing will change live here, too, beside what they speak for.
 
 use memchr::{memchr_iter, memmem};
 

@@ -1,4 +1,7 @@
 //! `urlDecode`, `urlDecodeUni`, `urlEncode`.
+//!
+//! Lenient, as rules expect it: what is not a whole escape is text. Whether the escapes are right is asked by
+//! `@validateUrlEncoding`.
 
 use memchr::memchr2;
 

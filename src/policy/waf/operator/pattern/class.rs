@@ -1,4 +1,7 @@
 //! A set of bytes: what one step of a pattern consumes.
+//!
+//! Fixed in size and copied, never shared. Names of classes mean what they mean to PCRE in the C locale: ASCII only.
+//! What is a character to Unicode is several bytes here.
 
 use std::fmt;
 

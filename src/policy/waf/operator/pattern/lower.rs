@@ -1,4 +1,7 @@
 //! Hands a pattern to the regex engine, as its intermediate form, without its look-around.
+//!
+//! The engine's own syntax is never written: what the tree says is what is run. Sizes are not judged here; the engine
+//! refuses what is too large.
 
 use regex_syntax::hir::{Capture, Class as HirClass, ClassBytes, ClassBytesRange, Hir, Look, Repetition};
 
