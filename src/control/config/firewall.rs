@@ -165,7 +165,7 @@ fn report(name: &str, loaded: &Loaded, mode: Option<Mode>) -> String {
 
 /// What the rules say by `SecRuleEngine`.
 fn engine(document: &Document) -> Mode {
-    let engines =
+    let mut engines =
         document.items.iter().filter_map(|item| if let Item::Engine(mode) = item { Some(*mode) } else { None });
-    engines.last().unwrap_or_default()
+    engines.next_back().unwrap_or_default()
 }
