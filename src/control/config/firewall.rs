@@ -74,7 +74,7 @@ impl Guards {
 /// One firewall. `None`: something is wrong, and noted.
 fn guard(raw: &RawWaf, context: &Context<'_>) -> Option<Arc<Guard>> {
     let problems = context.problems;
-    if raw.files.is_none() && raw.rules.is_none() && !problems.any_under(&raw.place.path) {
+    if items(&raw.files).is_empty() && raw.rules.is_none() && !problems.any_under(&raw.place.path) {
         problems.error(&raw.place, "has no rules", "add files = [\"rules/*.conf\"], or rules = '''…'''");
     }
     let name = raw.name.as_ref()?;

@@ -10,6 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::resolve::Context;
+use crate::policy::waf::text::Given;
 
 /// Bytes of a file of rules or phrases.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -19,7 +20,7 @@ const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 ///
 /// # Errors
 /// A file or a folder is there and cannot be read.
-pub(super) fn read(written: &str, folder: &Path, context: &Context<'_>) -> Result<Vec<(Arc<str>, Vec<u8>)>, String> {
+pub(super) fn read(written: &str, folder: &Path, context: &Context<'_>) -> Result<Given, String> {
     if context.ticketer.is_none() {
         return Ok(Vec::new());
     }

@@ -5,7 +5,7 @@ use super::*;
 use crate::bounds;
 use crate::http::RequestHead;
 use crate::policy::waf::guard::{Guard, Over};
-use crate::policy::waf::model::{Mode};
+use crate::policy::waf::model::Mode;
 
 const RULE: &str = "rules = 'SecRule ARGS x \"id:1,deny\"'";
 
@@ -91,11 +91,11 @@ fn files_are_found_from_the_file_that_names_them_and_noted() {
     assert_eq!(files, ["main.conf", "rules/1.conf", "rules/2.conf", "rules/words.data"]);
     assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
     assert!(
-        loaded.warnings[0].contains("rules/2.conf:3: #: this line belongs to the comment"),
+        loaded.warnings[1].contains("rules/2.conf:3: #: this line belongs to the comment"),
         "{:?}",
         loaded.warnings
     );
-    assert!(loaded.warnings[1].contains("left out: "), "{:?}", loaded.warnings);
+    assert!(loaded.warnings[0].contains("left out: "), "{:?}", loaded.warnings);
     assert_eq!(loaded.reports, ["waf w: detects only; rules: 2 loaded, 1 skipped, 1 not judged (about responses)"]);
     let rules = guard(&loaded, "/").unwrap();
     assert_eq!(rules.rules(0).len(), 2);

@@ -34,9 +34,12 @@ pub struct Source<'a> {
     pub text: &'a str,
 }
 
+/// Names and contents of files, in order.
+pub type Given = Vec<(Arc<str>, Vec<u8>)>;
+
 /// Gives the contents of files: a path as written, which may be a pattern, and the name of the text that names it.
-/// Returns names and contents in order, none where there is no such file.
-pub type Files<'a> = &'a mut dyn FnMut(&str, &str) -> Result<Vec<(Arc<str>, Vec<u8>)>, String>;
+/// None where there is no such file.
+pub type Files<'a> = &'a mut dyn FnMut(&str, &str) -> Result<Given, String>;
 
 /// All that was read.
 #[derive(Debug, Default)]
@@ -133,7 +136,7 @@ struct DataFiles<'a> {
 }
 
 impl DataFiles<'_> {
-    fn read(&mut self, path: &str) -> Result<Vec<(Arc<str>, Vec<u8>)>, String> {
+    fn read(&mut self, path: &str) -> Result<Given, String> {
         (self.files)(path, &self.from)
     }
 }

@@ -296,7 +296,7 @@ SecAuditLogParts ABIJDEFHZ
 const INSTALLED: &str = "/usr/share/modsecurity-crs/owasp-crs.load";
 
 /// Files of the system; a `*` stands in the last part of a path.
-fn from_disk(path: &str, from: &str) -> Result<Vec<(Arc<str>, Vec<u8>)>, String> {
+fn from_disk(path: &str, from: &str) -> Result<Given, String> {
     let path = Path::new(from).parent().unwrap().join(path);
     let (folder, pattern) = (path.parent().unwrap(), path.file_name().unwrap().to_str().unwrap());
     let mut paths: Vec<_> = match pattern.split_once('*') {
