@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::base::secret::Secret;
 use crate::bounds;
 use crate::front::ListenerOptions;
 use crate::log::AccessFormat;
@@ -24,20 +25,12 @@ pub struct Plan {
 }
 
 /// What `POST /hooks/purge` is checked with.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct PurgeHook {
     /// Key of HMAC-SHA-256; at least 16 bytes.
-    pub secret: Arc<[u8]>,
+    pub secret: Secret,
     /// How far the call's time may be from ours, and how long a call is remembered so that it works once, milliseconds.
     pub window_ms: u64,
-}
-
-impl std::fmt::Debug for PurgeHook {
-    /// Without the secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { secret: _, window_ms } = self;
-        f.debug_struct("PurgeHook").field("window_ms", window_ms).finish_non_exhaustive()
-    }
 }
 
 /// What is read only at start.

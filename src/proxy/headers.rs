@@ -210,7 +210,7 @@ fn write_via(out: &mut Vec<u8>, edits: &Edits, received: Version, pseudonym: &[u
 /// Fields the edits bring in.
 fn write_brought(out: &mut Vec<u8>, edits: &Edits) {
     for (name, value) in edits.brings() {
-        write_field(out, name.as_bytes(), value.as_bytes());
+        write_field(out, name.as_bytes(), value.expose());
     }
 }
 

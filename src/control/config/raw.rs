@@ -8,11 +8,11 @@ use std::net::SocketAddr;
 
 use super::defaults;
 use super::endpoint::{self, Endpoint};
-use super::fields::Secret;
 use super::problems::{At, Place};
 use super::raw_cache::{self, RawCache, RawPolicy};
 use super::reader::Table;
 use super::values;
+use crate::base::secret::Secret;
 use crate::bounds;
 use crate::log::AccessFormat;
 use crate::plan::{Cores, DriverChoice};
@@ -270,5 +270,5 @@ fn edits(t: &mut Table<'_>) -> RawEdits {
 
 /// A value that may be a secret, unresolved.
 pub(super) fn secret(text: &str) -> Secret {
-    Secret(text.to_owned())
+    text.into()
 }
