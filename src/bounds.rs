@@ -54,6 +54,8 @@ pub const LOG_TARGET_BYTES_MAX: usize = 4 * 1024;
 pub const LOG_FIELD_BYTES_MAX: usize = 1024;
 /// Events that one core may write between two flushes of its log.
 pub const LOG_EVENTS_PER_FLUSH: usize = 16;
+/// How long a syslog server may take a line, milliseconds; then the rest of its batch is lost.
+pub const SYSLOG_WAIT_MS: u64 = 100;
 /// How long the end of the process waits for a log writer that is stuck.
 pub const LOG_FINISH_MS_MAX: u64 = 2_000;
 

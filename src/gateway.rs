@@ -15,7 +15,7 @@ use ringway::control::listeners::Bound;
 use ringway::control::source::Source;
 use ringway::control::supervise::{Control, Signals, supervise};
 use ringway::control::warm_restart::WarmRestart;
-use ringway::log::{AccessFormat, CoreLog, Level, LogLane, LogSink, LogWriter, event};
+use ringway::log::{AccessFormat, CoreLog, Level, LogLane, LogOptions, LogSink, LogWriter, event, redact};
 use ringway::net::mailbox;
 use ringway::order::{self, Inbox, ListenerOrder, Outbox};
 use ringway::plan::{AccessLog, Cores, Plan};
@@ -64,6 +64,8 @@ impl Gateway {
             Signals::new()?
         };
         let start = &loaded.plan.start;
+        // Before the first line, the first key and the first snapshot.
+        redact::also_hide(&start.hidden_names);
         let limits = limits::raise(start.connections_max);
         for warning in loaded.warnings.iter().chain(&limits.note) {
             event(Level::Warn, warning);
@@ -75,7 +77,7 @@ impl Gateway {
         let mut bound = Bound::default();
         let sockets = bound.bind(&loaded.plan, cpus.len()).map_err(|e| e.to_string())?;
         let (log, mut lanes) = start_log(&loaded.plan, cpus.len())?;
-        let events = lanes.pop().map_or_else(CoreLog::disabled, |lane| CoreLog::new(AccessFormat::Off, lane));
+        let events = lanes.pop().map_or_else(CoreLog::disabled, CoreLog::of_events);
         let stats: Vec<_> = cpus.iter().map(|_| CoreStats::new()).collect();
         let (ended, mut ended_seen) = mpsc::channel(cpus.len());
         let (ready, ready_seen) = std::sync::mpsc::sync_channel(cpus.len());
@@ -194,6 +196,8 @@ fn bind_admin(plan: &Plan, configured: bool) -> Result<Option<std::net::TcpListe
 fn start_log(plan: &Plan, cores: usize) -> Result<(Rc<LogWriter>, Vec<LogLane>), String> {
     let sink = match &plan.start.access_log {
         AccessLog::File(path) => LogSink::File(path.clone()),
+        AccessLog::SyslogSocket(path) => LogSink::SyslogSocket(path.clone()),
+        AccessLog::SyslogUdp(server) => LogSink::SyslogUdp(server.clone()),
         AccessLog::Stdout | AccessLog::Off => LogSink::Stdout,
     };
     // One lane more: control's own.
@@ -238,7 +242,7 @@ fn assignment(
         bells: parts.bells.clone().into(),
         rung,
         stats: Arc::clone(parts.stats.get(index)?),
-        log_format: if log_off { AccessFormat::Off } else { parts.plan.start.access_format },
+        log_options: if log_off { LogOptions::of(AccessFormat::Off) } else { parts.plan.start.log.clone() },
         log,
         open_max: parts.connections_max.div_ceil(parts.cpus.len()),
         // Both channels have room for every worker; a closed one means that the process is ending.
@@ -291,5 +295,6 @@ fn process_info(driver: Driver, log: &LogWriter) -> ProcessInfo {
         driver_flags: driver.flags().to_owned(),
         start_unix_ms: clock::unix_ms(),
         log_failures: log.failures(),
+        log_lines_lost: log.lost(),
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::base::secret::Secret;
 use crate::bounds;
 use crate::front::ListenerOptions;
-use crate::log::AccessFormat;
+use crate::log::LogOptions;
 use crate::proxy::service::Service;
 
 /// Everything the gateway was told.
@@ -43,7 +43,9 @@ pub struct Start {
     /// Connections of the whole process; `None` = as many as the limit on open files allows.
     pub connections_max: Option<usize>,
     pub access_log: AccessLog,
-    pub access_format: AccessFormat,
+    pub log: LogOptions,
+    /// Names of parameters and headers that are hidden in every output beside those known anyway.
+    pub hidden_names: Vec<Box<str>>,
     pub cache: CacheStart,
 }
 
@@ -96,4 +98,8 @@ pub enum AccessLog {
     Stdout,
     Off,
     File(PathBuf),
+    /// Socket of the machine's own syslog.
+    SyslogSocket(PathBuf),
+    /// A syslog server, `HOST:PORT`.
+    SyslogUdp(String),
 }

@@ -99,6 +99,8 @@ async fn fail(core: &Core, client: &mut Client<'_>, exchange: &mut Exchange<'_>,
         without_body: client.head.method == Method::Head,
     };
     let body_bytes = headers::write_failure(&mut out, &parts);
+    let head_bytes = out.len().saturating_sub(usize::try_from(body_bytes).unwrap_or_default());
+    exchange.note_head(core, out.get(..head_bytes).unwrap_or_default());
     exchange.first_byte();
     client.progress.response_begun.set(true);
     exchange.bytes_sent += body_bytes;
@@ -228,6 +230,7 @@ fn begin(
         strip_tags: answered.route.cache.as_ref().is_some_and(|policy| policy.strip_tags),
     };
     headers::write_response(&mut out, &parts);
+    exchange.note_head(core, &out);
     exchange.status = answered.head.status;
     exchange.first_byte();
     client.progress.response_begun.set(true);

@@ -182,6 +182,8 @@ pub struct Exchange<'s> {
     /// The key under which a mark let this request pass.
     pub marked: Option<Box<[u8]>>,
     pub endpoint: Option<SocketAddr>,
+    /// The head of the response as it was sent, where the log shows a part of it.
+    pub response_head: Option<Box<[u8]>>,
 }
 
 impl Exchange<'_> {
@@ -212,6 +214,14 @@ impl Exchange<'_> {
             cache: None,
             marked: None,
             endpoint: None,
+            response_head: None,
+        }
+    }
+
+    /// Notes the head of the response for a log that shows a part of it.
+    pub fn note_head(&mut self, core: &Core, head: &[u8]) {
+        if core.log.wants_response_head() {
+            self.response_head = Some(head.into());
         }
     }
 

@@ -52,6 +52,7 @@ vocabulary! {
         UpstreamHttp2Connections = "ringway_upstream_http2_connections_total", "Upstream connections that speak HTTP/2";
         Tunnels = "ringway_tunnels_total", "Exchanges that became a byte tunnel after 101";
         LogLinesDropped = "ringway_log_lines_dropped_total", "Log lines dropped because the writer was behind";
+        LogLinesSampledOut = "ringway_log_lines_sampled_out_total", "Access lines left out because the configuration asks for a share of them";
         Panics = "ringway_panics_total", "Panics caught, each of which ended one connection";
         OrdersHandled = "ringway_orders_handled_total", "Orders from the control plane that a core carried out";
     }

@@ -17,7 +17,7 @@ use crate::base::clock;
 use crate::bounds;
 use crate::cache::Cache;
 use crate::front::{Front, Listener};
-use crate::log::{AccessFormat, CoreLog, Level, LogLane};
+use crate::log::{CoreLog, Level, LogLane, LogOptions};
 use crate::net::mailbox;
 use crate::net::ready::Ready;
 use crate::net::{Timer, task};
@@ -45,7 +45,7 @@ pub struct Assignment {
     /// This core's own.
     pub rung: mailbox::Inbox<u64>,
     pub stats: Arc<CoreStats>,
-    pub log_format: AccessFormat,
+    pub log_options: LogOptions,
     pub log: LogLane,
     /// Connections this core takes at most.
     pub open_max: usize,
@@ -82,9 +82,9 @@ fn run(assignment: Assignment) -> io::Result<()> {
 
 /// Everything a core does, on its runtime.
 async fn serve(assignment: Assignment) -> io::Result<()> {
-    let Assignment { cpu, plan, listeners, inbox, stats, log_format, log, open_max, on_ready, .. } = assignment;
+    let Assignment { cpu, plan, listeners, inbox, stats, log_options, log, open_max, on_ready, .. } = assignment;
     let Assignment { index, cache, bells, rung, .. } = assignment;
-    let log = CoreLog::new(log_format, log);
+    let log = CoreLog::new(log_options, log);
     let number = u16::try_from(cpu).unwrap_or(u16::MAX);
     let (service, wakes) = (Arc::clone(&plan.service), Wakes::new(index, bells));
     let core = Rc::new(Core::new(Parts { number, index, service, stats, log, cache, wakes }));
@@ -248,6 +248,7 @@ const DRAIN_PAUSE_MS: u64 = 5;
 fn flush(core: &Core) {
     core.log.flush();
     core.stats.add(Counter::LogLinesDropped, core.log.take_dropped());
+    core.stats.add(Counter::LogLinesSampledOut, core.log.take_sampled_out());
 }
 
 fn abort(text: &str) {

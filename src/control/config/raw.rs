@@ -10,11 +10,11 @@ use super::defaults;
 use super::endpoint::{self, Endpoint};
 use super::problems::{At, Place};
 use super::raw_cache::{self, RawCache, RawPolicy};
+use super::raw_log::{self, RawLog};
 use super::reader::Table;
 use super::values;
 use crate::base::secret::Secret;
 use crate::bounds;
-use crate::log::AccessFormat;
 use crate::plan::{Cores, DriverChoice};
 use crate::proxy::service::{ExpectPolicy, ForwardedPolicy};
 use crate::upstream::Protocol;
@@ -53,13 +53,6 @@ pub(super) struct RawLimits {
     pub request_line: Option<At<u64>>,
     pub fields: Option<At<u64>>,
     pub body: Option<At<u64>>,
-}
-
-/// `[log]`
-#[derive(Debug, Default)]
-pub(super) struct RawLog {
-    pub access: Option<At<String>>,
-    pub format: Option<At<AccessFormat>>,
 }
 
 /// `[[listener]]`
@@ -142,7 +135,7 @@ pub(super) fn config(t: &mut Table<'_>) -> RawConfig {
     const ROUTE: &str = "add [[route]] with upstream = \"NAME\"";
     RawConfig {
         server: t.table("server", server).unwrap_or_default(),
-        log: t.table("log", log).unwrap_or_default(),
+        log: t.table("log", raw_log::log).unwrap_or_default(),
         cache: t.table("cache", raw_cache::cache).unwrap_or_default(),
         listeners: t.required_tables("listener", LISTENER, listener),
         upstreams: t.required_tables("upstream", UPSTREAM, upstream),
@@ -194,13 +187,6 @@ fn limits(t: &mut Table<'_>) -> RawLimits {
 pub(super) fn size(t: &mut Table<'_>, key: &'static str, least: u64, most: u64) -> Option<At<u64>> {
     let number = |n| values::size_in_range(n, least, most);
     t.number_or(key, "a size such as \"64KiB\"", number, |text| values::size_between(text, least, most))
-}
-
-fn log(t: &mut Table<'_>) -> RawLog {
-    RawLog {
-        access: t.parsed("access", values::file_name),
-        format: t.parsed("format", |text| values::choice(text, AccessFormat::NAMES)),
-    }
 }
 
 fn listener(t: &mut Table<'_>) -> RawListener {

@@ -12,11 +12,10 @@ use std::sync::Arc;
 use super::problems::{At, Place, Problems};
 use super::raw::{RawConfig, RawLimits};
 use super::registry::Registry;
-use super::{Environment, caching, defaults, listeners, routes, upstreams};
+use super::{Environment, caching, defaults, listeners, logging, routes, upstreams};
 use crate::bounds;
 use crate::h1::HeadLimits;
-use crate::log::AccessFormat;
-use crate::plan::{AccessLog, Cores, Plan, Start};
+use crate::plan::{Cores, Plan, Start};
 use crate::proxy::route::Router;
 use crate::proxy::service::Service;
 
@@ -124,12 +123,9 @@ fn start(raw: &RawConfig, context: &Context<'_>) -> Start {
         driver: or(&server.driver, Default::default()),
         admin,
         connections_max: server.connections_max.as_ref().and_then(|at| usize::try_from(at.value).ok()),
-        access_log: log.access.as_ref().map_or(AccessLog::Stdout, |at| match at.as_str() {
-            "stdout" => AccessLog::Stdout,
-            "off" => AccessLog::Off,
-            path => AccessLog::File(context.path(path)),
-        }),
-        access_format: or(&log.format, AccessFormat::Json),
+        access_log: logging::access(log, context),
+        log: logging::options(log, context),
+        hidden_names: logging::hidden(log),
         cache: caching::start(&raw.cache, context),
     }
 }

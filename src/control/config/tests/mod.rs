@@ -3,6 +3,7 @@
 mod cache;
 mod errors;
 mod examples;
+mod logging;
 mod meaning;
 
 use std::path::Path;
