@@ -99,6 +99,14 @@ pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
 /// Bytes of a request body in the course of being sent that are kept, in case that an upstream of HTTP/2 did not process
 /// them.
 pub const KEPT_UPLOAD_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of request bodies that the gateway holds at a time, where the configuration does not say.
+pub const IN_FLIGHT_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
+/// Floor of [`IN_FLIGHT_BYTES_DEFAULT`].
+pub const IN_FLIGHT_BYTES_MIN: u64 = 1024 * 1024;
+/// What a core takes of them at a time, so that it need not ask the others for each body.
+pub const IN_FLIGHT_STEP_BYTES: u64 = 64 * 1024;
+/// How late a core's turn may come, where the configuration does not say, milliseconds.
+pub const OVERLOAD_TARGET_MS_DEFAULT: u64 = 50;
 /// Endpoints tried for one request.
 pub const ATTEMPTS_MAX: usize = 3;
 /// Interim (1xx) responses taken from an upstream before the final one.

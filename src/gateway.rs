@@ -19,6 +19,7 @@ use ringway::log::{AccessFormat, CoreLog, Level, LogLane, LogOptions, LogSink, L
 use ringway::net::mailbox;
 use ringway::order::{self, Inbox, ListenerOrder, Outbox};
 use ringway::plan::{AccessLog, Cores, Plan};
+use ringway::proxy::in_flight::InFlight;
 use ringway::proxy::wakes::Bell;
 use ringway::stats::{CoreStats, ProcessInfo};
 use ringway::worker::driver::{self, Driver};
@@ -44,6 +45,7 @@ struct Parts {
     driver: Driver,
     plan: Arc<Plan>,
     connections_max: usize,
+    in_flight: Arc<InFlight>,
     cache: Arc<Cache>,
     bells: Vec<Bell>,
     stats: Vec<Arc<CoreStats>>,
@@ -93,6 +95,7 @@ impl Gateway {
             driver,
             plan,
             connections_max,
+            in_flight: InFlight::new(loaded.plan.start.in_flight_bytes),
             cache: Arc::clone(&cache),
             bells,
             stats: stats_of,
@@ -242,6 +245,7 @@ fn assignment(
         bells: parts.bells.clone().into(),
         rung,
         stats: Arc::clone(parts.stats.get(index)?),
+        in_flight: Arc::clone(&parts.in_flight),
         log_options: if log_off { LogOptions::of(AccessFormat::Off) } else { parts.plan.start.log.clone() },
         log,
         open_max: parts.connections_max.div_ceil(parts.cpus.len()),

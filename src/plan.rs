@@ -42,6 +42,8 @@ pub struct Start {
     pub admin: Option<SocketAddr>,
     /// Connections of the whole process; `None` = as many as the limit on open files allows.
     pub connections_max: Option<usize>,
+    /// Bytes of request bodies that the gateway may hold at a time.
+    pub in_flight_bytes: u64,
     pub access_log: AccessLog,
     pub log: LogOptions,
     /// Names of parameters and headers that are hidden in every output beside those known anyway.

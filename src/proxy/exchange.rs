@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::core::Core;
 use super::failure::Failure;
+use super::in_flight::HeldBytes;
 use super::route::Route;
 use super::service::Service;
 use crate::base::clock;
@@ -74,6 +75,8 @@ pub struct Progress {
     /// The upstream asked for the body (only where the expectation is forwarded).
     pub body_wanted: Cell<bool>,
     pub body_bytes: Cell<u64>,
+    /// Bytes of the body that the gateway holds at a time.
+    pub held: HeldBytes,
 }
 
 /// Bytes of the longest request id that is taken over.

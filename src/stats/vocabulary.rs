@@ -69,6 +69,8 @@ vocabulary! {
         TunnelsOpen = "ringway_tunnels_open", "Byte tunnels open now";
         FlightsActive = "ringway_flights_active", "Fetches on behalf of the cache in progress now";
         FollowersActive = "ringway_followers_active", "Exchanges that follow such a fetch now";
+        CoresShedding = "ringway_cores_shedding", "Cores that refuse requests now because their turns come too late";
+        InFlightBytes = "ringway_in_flight_bytes", "Bytes of request bodies held now";
         UpstreamConnectionsIdle = "ringway_upstream_connections_idle", "Upstream connections waiting in a pool now";
     }
 }
@@ -78,6 +80,7 @@ vocabulary! {
     Histogram {
         ExchangeTotal = "ringway_exchange_seconds", "From the first byte of the request to the last byte of the response";
         UpstreamTime = "ringway_upstream_seconds", "From the choice of the upstream to the last byte of its response";
+        QueueDelay = "ringway_queue_delay_seconds", "How late the turn of a core comes, measured 40 times a second";
         TimeToFirstByte = "ringway_first_byte_seconds", "From the first byte of the request to the first byte of the response";
     }
 }

@@ -43,7 +43,16 @@ pub(super) struct RawServer {
     pub forwarded: Option<At<ForwardedPolicy>>,
     pub expect: Option<At<ExpectPolicy>>,
     pub via: Option<At<String>>,
+    pub in_flight_bytes: Option<At<u64>>,
     pub limits: RawLimits,
+    pub overload: RawOverload,
+}
+
+/// `[server.overload]`
+#[derive(Debug, Default)]
+pub(super) struct RawOverload {
+    /// Inner `None` = `off`.
+    pub target: Option<At<Option<u64>>>,
 }
 
 /// `[server.limits]`
@@ -170,8 +179,15 @@ fn server(t: &mut Table<'_>) -> RawServer {
         forwarded: t.parsed("forwarded", |text| values::choice(text, &forwarded)),
         expect: t.parsed("expect", |text| values::choice(text, &expect)),
         via: t.parsed("via", values::via),
+        in_flight_bytes: size(t, "in_flight_bytes", bounds::IN_FLIGHT_BYTES_MIN, u64::MAX),
         limits: t.table("limits", limits).unwrap_or_default(),
+        overload: t.table("overload", overload).unwrap_or_default(),
     }
+}
+
+fn overload(t: &mut Table<'_>) -> RawOverload {
+    let target = |text: &str| if text == "off" { Ok(None) } else { values::duration_ms(text).map(Some) };
+    RawOverload { target: t.parsed("target", target) }
 }
 
 fn limits(t: &mut Table<'_>) -> RawLimits {

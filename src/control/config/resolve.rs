@@ -67,6 +67,7 @@ pub(super) fn resolve(raw: &RawConfig, context: &Context<'_>) -> Plan {
         trusted_peers: items(&server.trusted_peers).iter().map(|net| net.value).collect(),
         forwarded: or(&server.forwarded, Default::default()),
         expect: or(&server.expect, Default::default()),
+        overload_target_ms: or(&server.overload.target, Some(bounds::OVERLOAD_TARGET_MS_DEFAULT)),
         via: server.via.as_ref().map_or(defaults::VIA, |via| via.as_str()).into(),
     };
     let purge_hook = caching::hook(&raw.cache, start.admin, context);
@@ -123,6 +124,7 @@ fn start(raw: &RawConfig, context: &Context<'_>) -> Start {
         driver: or(&server.driver, Default::default()),
         admin,
         connections_max: server.connections_max.as_ref().and_then(|at| usize::try_from(at.value).ok()),
+        in_flight_bytes: or(&server.in_flight_bytes, bounds::IN_FLIGHT_BYTES_DEFAULT),
         access_log: logging::access(log, context),
         log: logging::options(log, context),
         hidden_names: logging::hidden(log),

@@ -7,6 +7,7 @@ mod access;
 mod caller;
 mod inspect;
 mod limits;
+pub mod overload;
 
 use super::core::{Core, CoreService};
 use super::exchange::{Client, Exchange};
@@ -35,6 +36,7 @@ pub async fn screen<'s>(
     client: &mut Client<'_>,
     exchange: &mut Exchange<'s>,
 ) -> Result<(), Failure> {
+    overload::may_begin(core, route, exchange)?;
     if route.screen.is_open() {
         return Ok(());
     }
@@ -54,11 +56,14 @@ pub enum AtOnceVerdict {
 
 /// Screen, for a request without a body that a stored answer answers.
 pub fn screen_at_once<'s>(
-    _core: &Core,
+    core: &Core,
     _service: &'s CoreService,
     route: &'s Route,
     _client: &mut Client<'_>,
     _exchange: &mut Exchange<'s>,
 ) -> AtOnceVerdict {
+    if core.overload.lateness() == overload::Lateness::Drowned {
+        return AtOnceVerdict::NotNow;
+    }
     if route.screen.is_open() { AtOnceVerdict::Passed } else { AtOnceVerdict::NotNow }
 }
