@@ -107,6 +107,8 @@ pub const IN_FLIGHT_BYTES_MIN: u64 = 1024 * 1024;
 pub const IN_FLIGHT_STEP_BYTES: u64 = 64 * 1024;
 /// How late a core's turn may come, where the configuration does not say, milliseconds.
 pub const OVERLOAD_TARGET_MS_DEFAULT: u64 = 50;
+/// Floor of [`OVERLOAD_TARGET_MS_DEFAULT`]: below it the timers themselves are late.
+pub const OVERLOAD_TARGET_MS_MIN: u64 = 5;
 /// Endpoints tried for one request.
 pub const ATTEMPTS_MAX: usize = 3;
 /// Interim (1xx) responses taken from an upstream before the final one.

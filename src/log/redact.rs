@@ -21,9 +21,9 @@ static ADDED: OnceLock<Vec<String>> = OnceLock::new();
 /// Adds names of parameters and headers whose value is hidden, everywhere and for the life of the process: to be called
 /// once, before anything is served; a second call changes nothing.
 pub fn also_hide(names: &[Box<str>]) {
-    let plain = |name: &Box<str>| letters(name.as_bytes(), &mut [0; NAME_BYTES_MAX]).to_owned();
+    let plain = |name: &str| letters(name.as_bytes(), &mut [0; NAME_BYTES_MAX]).to_owned();
     // Whoever comes second finds the list of the first: the process has one configuration at its start.
-    let _ = ADDED.set(names.iter().map(plain).filter(|name| !name.is_empty()).collect());
+    let _ = ADDED.set(names.iter().map(|name| plain(name)).filter(|name| !name.is_empty()).collect());
 }
 
 /// Beginnings by which issuers mark their keys.

@@ -201,6 +201,7 @@ impl Syslog {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "on the writer's thread, at start and on SIGUSR1")]
 fn address_of(name: &str) -> io::Result<SocketAddr> {
     let cannot = |error: io::Error| explain(&error, &format!("find the syslog server {name}"), "check its name");
     let mut addresses = name.to_socket_addrs().map_err(cannot)?;

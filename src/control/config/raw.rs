@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use super::defaults;
 use super::endpoint::{self, Endpoint};
-use super::problems::{At, Place};
+use super::problems::{At, Place, fault};
 use super::raw_cache::{self, RawCache, RawPolicy};
 use super::raw_log::{self, RawLog};
 use super::reader::Table;
@@ -186,7 +186,15 @@ fn server(t: &mut Table<'_>) -> RawServer {
 }
 
 fn overload(t: &mut Table<'_>) -> RawOverload {
-    let target = |text: &str| if text == "off" { Ok(None) } else { values::duration_ms(text).map(Some) };
+    let target = |text: &str| match text {
+        "off" => Ok(None),
+        text => match values::duration_ms(text)? {
+            ms if ms < bounds::OVERLOAD_TARGET_MS_MIN => {
+                Err(fault("is shorter than 5ms", "write a longer one, or off"))
+            }
+            ms => Ok(Some(ms)),
+        },
+    };
     RawOverload { target: t.parsed("target", target) }
 }
 

@@ -188,13 +188,16 @@ fn warn_unused(raw: &[RawUpstream], used: &[bool], context: &Context<'_>) {
     }
 }
 
+/// The headers that a route asks for.
+type Headers<'r> = Vec<(Box<str>, &'r Secret)>;
+
 /// Of two routes that match alike, the second is never taken.
 fn warn_unreachable(raw: &[RawRoute], context: &Context<'_>) {
-    let mut seen: BTreeMap<String, Vec<(Vec<(Box<str>, &Secret)>, &Place)>> = BTreeMap::new();
+    let mut seen: BTreeMap<String, Vec<(Headers<'_>, &Place)>> = BTreeMap::new();
     for route in raw {
         let mut methods: Vec<&str> = items(&route.methods).iter().map(|m| m.as_str()).collect();
         methods.sort_unstable();
-        let mut headers: Vec<(Box<str>, &Secret)> = route.headers.iter().map(|(n, v)| (lower(n), &v.value)).collect();
+        let mut headers: Headers<'_> = route.headers.iter().map(|(n, v)| (lower(n), &v.value)).collect();
         headers.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let text = |at: &Option<At<String>>| at.as_ref().map(|at| at.value.clone());
         let path = text(&route.path).or_else(|| route.exact.is_none().then(|| "/".to_owned()));

@@ -38,7 +38,7 @@ fn origin() -> Serving {
 #[test]
 fn a_busy_core_sheds_and_recovers_by_itself() {
     let origin = origin();
-    let gateway = Config::to(&origin).cache("").more("[server.overload]\ntarget = \"2ms\"").start();
+    let gateway = Config::to(&origin).cache("").more("[server.overload]\ntarget = \"10ms\"").start();
     assert_eq!(gateway.get("/stored").status, 200);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -58,7 +58,7 @@ fn a_busy_core_sheds_and_recovers_by_itself() {
         assert!(refused.text().contains("the gateway is overloaded"), "{}", refused.text());
     });
     eventually("everything is served again", || gateway.get("/fresh").status == 200);
-    gateway.expect_metric("ringway_cores_shedding", &[], 0.0);
+    eventually("no core sheds", || gateway.metric("ringway_cores_shedding", &[]) == 0.0);
     assert!(gateway.metric("ringway_failures_total", &["reason=\"overload\""]) >= 1.0);
     assert!(gateway.metric("ringway_queue_delay_seconds_count", &[]) >= 4.0);
 }
