@@ -57,6 +57,8 @@ pub const LOG_TARGET_BYTES_MAX: usize = 4 * 1024;
 pub const LOG_FIELD_BYTES_MAX: usize = 1024;
 /// Events that one core may write between two flushes of its log.
 pub const LOG_EVENTS_PER_FLUSH: usize = 16;
+/// How long a syslog server may take a line, milliseconds; then the rest of its batch is lost.
+pub const SYSLOG_WAIT_MS: u64 = 100;
 /// How long the end of the process waits for a log writer that is stuck.
 pub const LOG_FINISH_MS_MAX: u64 = 2_000;
 
@@ -100,6 +102,16 @@ pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
 /// Bytes of a request body in the course of being sent that are kept, in case that an upstream of HTTP/2 did not process
 /// them.
 pub const KEPT_UPLOAD_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of request bodies that the gateway holds at a time, where the configuration does not say.
+pub const IN_FLIGHT_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
+/// Floor of [`IN_FLIGHT_BYTES_DEFAULT`].
+pub const IN_FLIGHT_BYTES_MIN: u64 = 1024 * 1024;
+/// What a core takes of them at a time, so that it need not ask the others for each body.
+pub const IN_FLIGHT_STEP_BYTES: u64 = 64 * 1024;
+/// How late a core's turn may come, where the configuration does not say, milliseconds.
+pub const OVERLOAD_TARGET_MS_DEFAULT: u64 = 50;
+/// Floor of [`OVERLOAD_TARGET_MS_DEFAULT`]: below it the timers themselves are late.
+pub const OVERLOAD_TARGET_MS_MIN: u64 = 5;
 /// Endpoints tried for one request.
 pub const ATTEMPTS_MAX: usize = 3;
 /// Interim (1xx) responses taken from an upstream before the final one.

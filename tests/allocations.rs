@@ -15,7 +15,7 @@ use ringway::h1::{
     self, BodyDecoder, BodyEncoder, BodyLength, HeadLimits, Parsed, RequestParser, chunk_head, parse_response,
 };
 use ringway::http::{FieldId, RequestHead, Version};
-use ringway::log::{AccessFormat, AccessRecord, CoreLog, LogSink, LogWriter};
+use ringway::log::{AccessFormat, AccessRecord, CoreLog, LogOptions, LogSink, LogWriter};
 use ringway::proxy::core::Parts;
 use ringway::proxy::exchange::RequestId;
 use ringway::proxy::headers::{RequestParts, ResponseParts, write_request, write_response};
@@ -206,33 +206,37 @@ impl Bench {
     }
 
     fn log(&self, head: &RequestHead, route: &str, request_id: &RequestId, status: u16) {
-        self.core.log.access(&AccessRecord {
-            unix_ms: 1_795_449_600_123,
-            client: self.peer.ip(),
-            user: None,
-            method: head.method_text(),
-            target: head.target(),
-            version: "HTTP/1.1",
-            status,
-            bytes_sent: 2,
-            bytes_received: 0,
-            referer: head.find(FieldId::Referer),
-            user_agent: head.find(FieldId::UserAgent),
-            host: h1::authority(head),
-            request_id: request_id.as_bytes(),
-            route,
-            upstream: "llm",
-            endpoint: Some(self.peer.socket),
-            reason: None,
-            caller: None,
-            rule: None,
-            cache: None,
-            cache_detail: None,
-            total_us: 1_234,
-            upstream_us: Some(1_000),
-            first_byte_us: Some(1_100),
-            core: 0,
-        });
+        self.core.log.access(
+            &AccessRecord {
+                unix_ms: 1_795_449_600_123,
+                client: self.peer.ip(),
+                user: None,
+                method: head.method_text(),
+                target: head.target(),
+                version: "HTTP/1.1",
+                status,
+                bytes_sent: 2,
+                bytes_received: 0,
+                referer: head.find(FieldId::Referer),
+                user_agent: head.find(FieldId::UserAgent),
+                host: h1::authority(head),
+                request_id: request_id.as_bytes(),
+                route,
+                upstream: "llm",
+                endpoint: Some(self.peer.socket),
+                reason: None,
+                caller: None,
+                rule: None,
+                cache: None,
+                cache_detail: None,
+                total_us: 1_234,
+                upstream_us: Some(1_000),
+                first_byte_us: Some(1_100),
+                core: 0,
+                response_head: b"",
+            },
+            &|_| None,
+        );
     }
 }
 
@@ -275,7 +279,7 @@ fn a_line_of_the_access_log_allocates_nothing() {
     for format in [AccessFormat::Json, AccessFormat::Sanitized, AccessFormat::Combined] {
         let (writer, lanes) = LogWriter::start(LogSink::File(folder.path().join("log")), 1).expect("a log");
         let lane = lanes.into_iter().next().expect("a lane, because one was asked for");
-        every_head_passes_without_an_allocation(false, CoreLog::new(format, lane), 1);
+        every_head_passes_without_an_allocation(false, CoreLog::new(LogOptions::of(format), lane), 1);
         assert!(writer.finish());
     }
 }
