@@ -62,6 +62,8 @@ pub const SWEEP_MS: u64 = 25;
 /// How often an exchange that waits for its upstream looks whether its client is still there.
 pub const CLIENT_CHECK_MS: u64 = 250;
 
+/// Waits that time out in one turn of a core: each may be an answer and a connection closed.
+pub const FIRES_PER_TURN: usize = 32;
 /// Pause of the accept loop when the process has no descriptor left, milliseconds.
 pub const ACCEPT_PAUSE_MS: u64 = 50;
 /// Bytes read and forgotten after the last response of a connection, so that the client gets to read it.

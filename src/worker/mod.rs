@@ -168,7 +168,9 @@ impl Worker {
             for tick in 1u64.. {
                 task::pause(bounds::SWEEP_MS).await;
                 core.beat.set(core.beat.get().wrapping_add(1));
-                core.deadlines.sweep(clock::now_ms());
+                while core.deadlines.sweep(clock::now_ms()) {
+                    core.deadlines.give_way().await;
+                }
                 core.front.sweep();
                 if tick.is_multiple_of(LOG_TICKS) {
                     flush(&core);
