@@ -1,6 +1,6 @@
 //! Frames of the peer, one after the other: each changes the state of the connection or of one stream, or ends it.
 
-use super::budget::{BLOCK_FRAMES_MAX, End, Item};
+use super::budget::{BLOCK_FRAMES_MAX, End, HASTE, Item};
 use super::connection::{Block, Connection};
 use super::frame::{
     ErrorCode, HEADER_BYTES, Header, PAYLOAD_BYTES_MAX, PREFACE, WINDOW_BYTES_MAX, flag, kind, number, unpad,
@@ -39,16 +39,19 @@ impl Connection {
 
     fn frames(&mut self, bytes: &[u8], head: &mut RequestHead, now_ms: u64) -> Result<(usize, Option<Opened>), End> {
         let mut at = self.greet(bytes)?;
-        self.frames = 0;
+        self.work = 0;
+        let mut frames = 0;
         loop {
             let rest = bytes.get(at..).unwrap_or_default();
-            if rest.is_empty() || self.frames == bounds::HTTP2_FRAMES_MAX {
+            if rest.is_empty() || frames == bounds::HTTP2_FRAMES_MAX {
+                self.work += at + frames * bounds::HTTP2_FRAME_BYTES;
                 return Ok((at, None));
             }
-            self.frames += 1;
+            frames += 1;
             let opened = if self.partial.is_empty() {
                 let Some((header, payload)) = whole_frame(rest)? else {
                     self.partial.extend_from_slice(rest);
+                    self.work += bytes.len() + frames * bounds::HTTP2_FRAME_BYTES;
                     return Ok((bytes.len(), None));
                 };
                 at += HEADER_BYTES + header.length;
@@ -65,6 +68,7 @@ impl Connection {
                 }
             };
             if opened.is_some() {
+                self.work += at + frames * bounds::HTTP2_FRAME_BYTES + bounds::HTTP2_REQUEST_BYTES;
                 return Ok((at, opened));
             }
         }
@@ -253,15 +257,18 @@ impl Connection {
         }
         let is_orphan = self.bury_orphan(header.stream);
         let refused = number(payload) == ErrorCode::RefusedStream as u32;
-        let mut is_answered = true;
+        let is_of_batch = self.is_of_batch(header.stream);
+        let mut is_answered = !is_of_batch;
         if let Some(stream) = self.streams.find(header.stream).and_then(|key| self.streams.get(key)) {
             let untouched = matches!(stream.inbound, Inbound::Head) && !stream.has_text();
-            is_answered = !matches!(stream.outbound, Outbound::Head);
+            // What came together with the request cannot have been said for its answer.
+            is_answered = !matches!(stream.outbound, Outbound::Head) && !is_of_batch;
             stream.cut(if refused && untouched { Cut::Refused } else { Cut::Reset });
         }
         // Whose answer has begun, or is over, was not begun for nothing: readers of streams leave all the time.
         match self.is_server() && !is_orphan {
-            true => self.budget.spend(if is_answered { Item::Priority } else { Item::Reset }, now_ms),
+            true if is_answered => self.budget.spend(Item::Priority, now_ms),
+            true => self.budget.charge(Item::Reset, hasty(is_of_batch), now_ms),
             false => Ok(()),
         }
     }
@@ -368,6 +375,11 @@ impl Connection {
         };
         self.reset(header.stream, code, now_ms)
     }
+}
+
+/// What the end of a stream before its time costs.
+pub(super) fn hasty(is_of_batch: bool) -> u32 {
+    if is_of_batch { HASTE } else { 1 }
 }
 
 /// The frame at the front, where it is whole.
