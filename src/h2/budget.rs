@@ -40,7 +40,7 @@ struct Bucket {
 
 /// Most and refill per second of each item, in the order of [`Item`].
 const TERMS: [(u32, u32); ITEMS] =
-    [(200, 50), (100, 10), (50, 5), (200, 20), (100, 10), (1_000, 500), (1_000, 200), (2_000, 1_000)];
+    [(200, 50), (150, 10), (50, 5), (200, 20), (100, 10), (1_000, 500), (1_000, 200), (2_000, 1_000)];
 const ITEMS: usize = 8;
 /// What one frame of DATA earns.
 const EARNINGS: [(Item, u32); 2] = [(Item::Window, 4), (Item::Ping, 1)];

@@ -12,6 +12,9 @@ use crate::bounds;
 use crate::http::RequestHead;
 use crate::stats::Reason;
 
+/// SETTINGS count once more for each so many bytes: 32 of them.
+const SETTINGS_BYTES: usize = 32 * 6;
+
 /// A request whose head has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opened {
@@ -280,7 +283,9 @@ impl Connection {
         if (header.has(flag::ACK) && !payload.is_empty()) || !payload.len().is_multiple_of(6) {
             return Err(End::broken(ErrorCode::FrameSizeError, "settings_size"));
         }
-        self.budget.spend(Item::Settings, now_ms)?;
+        // Hardly anybody has a dozen to say.
+        let cost = 1 + u32::try_from(payload.len() / SETTINGS_BYTES).unwrap_or(u32::MAX);
+        self.budget.charge(Item::Settings, cost, now_ms)?;
         if header.has(flag::ACK) {
             self.acknowledged = true;
             return Ok(());

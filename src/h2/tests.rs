@@ -400,3 +400,16 @@ fn who_waits_knows_for_what() {
     pair.sent();
     assert_eq!(pair.machine.standing(keys[1]), Some(before + 65_535), "PINGs are nothing");
 }
+
+/// Thousands of settings in a frame are work, too.
+#[test]
+fn settings_cost_by_their_number() {
+    let mut pair = Pair::server();
+    let mut payload = Vec::new();
+    for value in 0..2_000_u32 {
+        payload.extend_from_slice(&setting::INITIAL_WINDOW_SIZE.to_be_bytes());
+        payload.extend_from_slice(&value.to_be_bytes());
+    }
+    pair.frame(kind::SETTINGS, 0, 0, &payload).expect("once");
+    pair.frame(kind::SETTINGS, 0, 0, &payload).expect_err("and not again at once");
+}
