@@ -174,7 +174,9 @@ impl Worker {
                 // One that is still on its way is late enough to say so.
                 let _ = letters.send(due_us);
                 core.beat.set(core.beat.get().wrapping_add(1));
-                core.deadlines.sweep(clock::now_ms());
+                while core.deadlines.sweep(clock::now_ms()) {
+                    core.deadlines.give_way().await;
+                }
                 core.front.sweep();
                 if tick.is_multiple_of(LOG_TICKS) {
                     flush(&core);
