@@ -51,7 +51,7 @@ fn hits_are_charged_to_the_limits_of_a_key() {
     let origin = Origin::new().serve(|_| storable());
     let keys = Keys::new();
     let slow = keys.create("slow", &["--limit", "one"]);
-    let config = keys.config(&origin).more(&LIMITS.replace("burst = 1", "burst = 3")).cache("private = \"shared\"");
+    let config = keys.config(&origin).more(&LIMITS.replace("burst = 1", "burst = 3")).cache("authorization = \"own\"");
     let gateway = config.start_in(keys.dir);
     let ask = |fields: &str| {
         let mut client = gateway.client();
@@ -61,11 +61,11 @@ fn hits_are_charged_to_the_limits_of_a_key() {
     for (number, fields) in ["", "", "connection: close\r\n", "range: bytes=0-0\r\n"].into_iter().enumerate() {
         let response = ask(fields);
         assert_eq!((response.status, is_hit(&response)), (if number == 3 { 206 } else { 200 }, number > 0));
-        let told = response.all("ratelimit");
+        let told = response.head.all("ratelimit");
         let left = [format!("\"two\";r={}", 4 - number), format!("\"one\";r={}", 3 - number)];
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told.iter().zip(&left).all(|(told, left)| told.starts_with(left.as_str())), "{told:?} {left:?}");
-        assert_eq!(response.all("ratelimit-policy").len(), 2);
+        assert_eq!(response.head.all("ratelimit-policy").len(), 2);
     }
     let refused = ask("");
     refused.assert_failure(429);
@@ -79,7 +79,7 @@ fn followers_are_told() {
     let origin = Origin::new();
     let keys = Keys::new();
     let key = keys.create("ci", &[]);
-    let config = keys.config(&origin).more(LIMITS).cache("private = \"shared\"");
+    let config = keys.config(&origin).more(LIMITS).cache("authorization = \"own\"");
     let gateway = config.start_in(keys.dir);
     let mut leader = gateway.client();
     leader.send(get_with("/", &[("x-api-key", &key)]));
@@ -90,7 +90,7 @@ fn followers_are_told() {
     peer.send(storable());
     for client in [&mut leader, &mut follower] {
         let response = client.read_response();
-        let told = response.all("ratelimit");
+        let told = response.head.all("ratelimit");
         assert!(told.len() == 1 && told[0].starts_with("\"two\";r="), "{told:?}");
     }
 }
@@ -101,7 +101,7 @@ fn http2_is_held_to_keys_and_limits() {
     let origin = Origin::new().serve(|_| storable());
     let keys = Keys::new();
     let key = keys.create("slow", &["--limit", "one"]);
-    let config = keys.config(&origin).more(LIMITS).cache("private = \"shared\"");
+    let config = keys.config(&origin).more(LIMITS).cache("authorization = \"own\"");
     let gateway = config.start_in(keys.dir);
     let mut client = H2::connect(&gateway);
     let mut ask = |stream: u32, fields: &[(&str, &str)]| -> Message {
