@@ -207,8 +207,10 @@ pub const LIMITS_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 /// Floor of [`LIMITS_BYTES_DEFAULT`]: below it a few thousand keys push each other out.
 pub const LIMITS_BYTES_MIN: u64 = 64 * 1024;
 /// Limits that the requests of one route may have to pass.
-pub const LIMITS_PER_ROUTE_MAX: usize = 32;
-/// Those of them that count what is in flight.
+pub const LIMITS_PER_ROUTE_MAX: usize = 28;
+/// Limits that a caller's key may have beside them.
+pub const LIMITS_PER_KEY_MAX: usize = 4;
+/// Those of a route that count what is in flight; those of a key may all do so.
 pub const IN_FLIGHT_LIMITS_MAX: usize = 4;
 /// Requests that may wait for their time under one limit, where it does not say.
 pub const WAITING_DEFAULT: u64 = 1_000;
@@ -216,7 +218,7 @@ pub const WAITING_DEFAULT: u64 = 1_000;
 pub const DELAY_MS_MAX: u64 = 300_000;
 
 const _: () = {
-    assert!(LIMITS_PER_ROUTE_MAX <= 32, "a receipt has a bit for each");
+    assert!(LIMITS_PER_ROUTE_MAX + LIMITS_PER_KEY_MAX <= 32, "a receipt has a bit for each");
     assert!(IN_FLIGHT_LIMITS_MAX <= LIMITS_PER_ROUTE_MAX);
     assert!(LIMITS_BYTES_MIN <= LIMITS_BYTES_DEFAULT);
     assert!(HTTP2_STREAM_WINDOW_BYTES <= HTTP2_CONNECTION_WINDOW_BYTES);

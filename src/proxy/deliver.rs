@@ -10,6 +10,7 @@ use super::fetch::{Answered, give_back};
 use super::headers::{self, ResponseParts};
 use super::obtain::Followed;
 use super::route::Route;
+use super::screen::tell_limits;
 use super::transfer::{Sink, Source, TransferError, transfer};
 use super::tunnel::{Side, tunnel};
 use super::upload::{Upload, drive};
@@ -230,9 +231,7 @@ fn begin(
         strip_tags: answered.route.cache.as_ref().is_some_and(|policy| policy.strip_tags),
     };
     headers::write_response(&mut out, &parts);
-    if let Some(lines) = &exchange.limit_lines {
-        headers::append_lines(&mut out, lines);
-    }
+    tell_limits(core, client, exchange, &mut out);
     exchange.note_head(core, &out);
     exchange.status = answered.head.status;
     exchange.first_byte();

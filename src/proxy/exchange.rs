@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use super::core::Core;
 use super::failure::Failure;
@@ -13,7 +14,7 @@ use crate::cache::cache_status::Status;
 use crate::h1::{BodyDecoder, RequestFraming};
 use crate::http::{FieldId, RequestHead};
 use crate::net::{Input, Stream, Timer};
-use crate::policy::limit::{Receipt, Seats};
+use crate::policy::limit::{Limit, Receipt, Seats};
 use crate::stats::CacheOutcome;
 
 /// The other end of a downstream connection.
@@ -178,16 +179,14 @@ pub struct Exchange<'s> {
     pub refusal: Option<Box<Refusal>>,
     /// The name of the key that asks, where the route knows keys.
     pub caller: Option<&'s str>,
-    /// Names of the limits that count for that key beside those of the route.
-    pub caller_limits: &'s [Box<str>],
+    /// The limits that count for that key beside those of the route.
+    pub caller_limits: &'s [Arc<Limit>],
     /// The rule of the firewall that matched, where one did.
     pub rule: Option<Box<RuleNote>>,
     /// How many matches of rules are counted already.
     pub rules_counted: usize,
     /// Counts of requests in flight that this one is in, until it ends.
     pub seats: Seats<'s>,
-    /// Lines for the response that say what is left of limits, where those are to say it.
-    pub limit_lines: Option<Box<str>>,
     /// What a request that is answered at once was charged to.
     pub receipt: Receipt,
     /// Borrowed: counting references to what all cores share would make them wait for each other.
@@ -230,7 +229,6 @@ impl Exchange<'_> {
             rule: None,
             rules_counted: 0,
             seats: Seats::default(),
-            limit_lines: None,
             receipt: Receipt::default(),
             route: None,
             upstream: None,

@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::headers::{self, StoredParts};
 use super::obtain::Followed;
 use super::route::Route;
+use super::screen::tell_limits;
 use super::transfer::Sink;
 use crate::base::clock;
 use crate::bounds;
@@ -64,6 +65,7 @@ pub async fn follow(
             keep_alive,
         },
     );
+    tell_limits(core, client, exchange, &mut pending);
     exchange.status = status;
     exchange.note_head(core, &pending);
     exchange.first_byte();

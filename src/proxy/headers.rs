@@ -511,12 +511,12 @@ fn write_persistence(out: &mut Vec<u8>, version: Version, keep_alive: bool) {
     }
 }
 
-/// Adds whole field lines to a head that is written.
-pub fn append_lines(out: &mut Vec<u8>, lines: &str) {
+/// Adds whole field lines, which `write` appends, to a head that is written.
+pub fn append_lines(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     const END: &[u8] = b"\r\n";
     if out.ends_with(END) {
         out.truncate(out.len() - END.len());
-        out.extend_from_slice(lines.as_bytes());
+        write(out);
         out.extend_from_slice(END);
     }
 }

@@ -11,6 +11,7 @@ use super::deliver::{self, Next};
 use super::exchange::{Client, Exchange};
 use super::headers::{self, StoredParts};
 use super::route::Route;
+use super::screen::tell_limits;
 use super::transfer::{Sink, breathe};
 use crate::base::clock;
 use crate::cache::answer::{Answer, Body};
@@ -136,6 +137,7 @@ fn compose(
         }
     };
     headers::write_stored(out, &parts);
+    tell_limits(core, client, exchange, out);
     // A stored 204 has no body and no length.
     let selected = if length == 0 && matches!(selected, Selected::Whole) { Selected::Nothing } else { selected };
     Composed { selected, status: parts.status }

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::io::Read as _;
+use std::net::SocketAddr;
 
 use crate::base::clock;
 use crate::h1::BodyLength;
@@ -50,7 +51,7 @@ async fn judge(
     exchange: &mut Exchange<'_>,
     transaction: &mut Transaction,
 ) -> Result<(), Failure> {
-    let verdict = transaction.head(guard.rules(core.index), &view(client, &exchange.request_id));
+    let verdict = transaction.head(guard.rules(core.index), &view(client, exchange));
     conclude(core, guard, exchange, transaction, verdict)?;
     let has_body = !client.framing.body.is_empty() && transaction.wants_body(guard.rules(core.index));
     if has_body && !is_at_hand(client, guard) {
@@ -61,7 +62,7 @@ async fn judge(
     }
     let seen = if has_body { look_at(client, guard)? } else { Seen { bytes: Cow::Borrowed(&[]), whole: true } };
     let verdict =
-        transaction.body(guard.rules(core.index), &view(client, &exchange.request_id), &seen.bytes, seen.whole);
+        transaction.body(guard.rules(core.index), &view(client, exchange), &seen.bytes, seen.whole);
     conclude(core, guard, exchange, transaction, verdict)
 }
 
@@ -69,7 +70,7 @@ async fn judge(
 pub fn passes_at_once(core: &Core, route: &Route, client: &Client<'_>, exchange: &mut Exchange<'_>) -> bool {
     let Some(guard) = route.screen.waf.as_deref() else { return true };
     let mut transaction = core.take_transaction();
-    let view = view(client, &exchange.request_id);
+    let view = view(client, exchange);
     let passes = transaction.head(guard.rules(core.index), &view) == Verdict::Pass
         && transaction.body(guard.rules(core.index), &view, &[], true) == Verdict::Pass;
     if passes {
@@ -79,13 +80,14 @@ pub fn passes_at_once(core: &Core, route: &Route, client: &Client<'_>, exchange:
     passes
 }
 
-fn view<'a>(client: &Client<'a>, request_id: &'a crate::proxy::exchange::RequestId) -> HeadView<'a> {
+fn view<'a>(client: &Client<'a>, exchange: &'a Exchange<'_>) -> HeadView<'a> {
     HeadView {
         head: client.head,
-        client: client.peer.address,
+        // Behind proxies that are trusted it has no port that anybody knows; the peer's stands for it.
+        client: SocketAddr::new(exchange.address, client.peer.address.port()),
         server: None,
         unix_ms: clock::unix_ms(),
-        request_id: request_id.as_bytes(),
+        request_id: exchange.request_id.as_bytes(),
     }
 }
 

@@ -56,7 +56,7 @@ pub async fn screen<'s>(
     }
     access::may_come(route, exchange.address)?;
     caller::identify(core, service, route, client, exchange).await?;
-    limits::admit(core, service, route, client, exchange).await?;
+    limits::admit(core, route, client, exchange).await?;
     inspect::inspect(core, route, client, exchange).await
 }
 
@@ -92,6 +92,13 @@ pub fn screen_at_once<'s>(
 /// The request that [`screen_at_once`] has let pass is answered.
 pub fn settle(core: &Core, route: &Route, exchange: &Exchange<'_>) {
     limits::settle(core, route, exchange);
+}
+
+/// Adds to a response's head what is left of the limits that say it.
+pub fn tell_limits(core: &Core, client: &Client<'_>, exchange: &Exchange<'_>, out: &mut Vec<u8>) {
+    if let Some(route) = exchange.route {
+        limits::tell(core, route, client, exchange, out);
+    }
 }
 
 /// Takes back what [`screen_at_once`] has charged for a request that takes the usual way after all.
