@@ -9,6 +9,9 @@ mod bodies;
 mod caching;
 mod callers;
 mod config;
+mod crs;
+#[path = "screening/crs_cases.rs"]
+mod crs_cases;
 mod drain;
 mod firewall;
 mod flights;
