@@ -53,9 +53,7 @@ struct Entry {
 #[derive(Clone, Debug, Default)]
 struct Map<const WORDS: usize> {
     bits: Option<Box<[u64; WORDS]>>,
-    /// Bits set in front of each word of `bits`.
-    rank: Box<[u32]>,
-    /// Where the slots of the n-th set bit begin in `slots`; one more at the end.
+    /// Where the slots of each half word of `bits` begin in `slots`; one more at the end.
     starts: Box<[u32]>,
     slots: Box<[Slot]>,
 }
@@ -227,36 +225,30 @@ impl<const WORDS: usize> Map<WORDS> {
         let mut by_bit: Vec<_> = slots.iter().map(|slot| (place::<WORDS>(slot.bytes as u32 & width), slot)).collect();
         by_bit.sort_by_key(|(bit, slot)| (*bit, slot.entry));
         let mut bits = Box::new([0_u64; WORDS]);
-        let (mut starts, mut last) = (Vec::new(), None);
-        for (index, &(bit, _)) in (0_u32..).zip(&by_bit) {
-            if last != Some(bit) {
-                starts.push(index);
-                last = Some(bit);
-            }
+        let mut starts = vec![0_u32; WORDS * 2 + 1];
+        for &(bit, _) in &by_bit {
             bits[bit / 64] |= 1 << (bit % 64);
+            starts[bit / 32 + 1] += 1;
         }
-        starts.push(by_bit.len() as u32);
         let mut before = 0;
-        let mut rank = Vec::with_capacity(WORDS);
-        for word in bits.iter() {
-            rank.push(before);
-            before += word.count_ones();
+        for start in &mut starts {
+            before += *start;
+            *start = before;
         }
         let slots = by_bit.iter().map(|(_, slot)| **slot).collect();
-        Self { bits: Some(bits), rank: rank.into(), starts: starts.into(), slots }
+        Self { bits: Some(bits), starts: starts.into(), slots }
     }
 
-    /// The slots behind the bit of a window.
+    /// The slots near the bit of a window; none where it is not set.
     #[inline(always)]
     fn behind(&self, window: u32) -> &[Slot] {
         let place = place::<WORDS>(window);
-        let Some(bits) = self.bits.as_ref().map(|bits| bits[place / 64]) else { return &[] };
-        if bits >> (place % 64) & 1 == 0 {
+        if self.bits.as_ref().is_none_or(|bits| bits[place / 64] >> (place % 64) & 1 == 0) {
             return &[];
         }
-        let below = (bits & ((1 << (place % 64)) - 1)).count_ones();
-        let nth = (self.rank.get(place / 64).copied().unwrap_or_default() + below) as usize;
-        let (Some(&start), Some(&end)) = (self.starts.get(nth), self.starts.get(nth + 1)) else { return &[] };
+        let (Some(&start), Some(&end)) = (self.starts.get(place / 32), self.starts.get(place / 32 + 1)) else {
+            return &[];
+        };
         self.slots.get(start as usize..end as usize).unwrap_or_default()
     }
 }
