@@ -131,3 +131,158 @@ fn every_case_behaves() {
     }
     assert!(faults.is_empty(), "{} of {} cases:\n{}", faults.len(), cases.len(), faults.join("\n"));
 }
+
+/// Time that this thread has had, whatever else the machine does.
+fn cpu_us() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    u64::try_from(now.tv_sec * 1_000_000 + now.tv_nsec / 1_000).unwrap()
+}
+
+/// Microseconds that judging takes for a body of this type, and the longest turn of it.
+fn cost_us(rules: &RuleSet, transaction: &mut Transaction, content_type: &str, body: &[u8]) -> (u64, u64) {
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: x\r\nAccept: */*\r\n\
+         Content-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let text = head.as_bytes();
+    let mut head = RequestHead::default();
+    RequestParser::default().parse(text, &HeadLimits::default(), &mut head).unwrap();
+    let view =
+        HeadView { head: &head, client: (client(1), 4711).into(), server: None, unix_ms: 0, request_id: b"cost" };
+    let mut once = || {
+        let (mut all, mut longest) = (0, 0);
+        let mut turn = |start: u64| {
+            let us = cpu_us() - start;
+            (all, longest) = (all + us, longest.max(us));
+        };
+        let mut start = cpu_us();
+        transaction.begin_head(rules, &view);
+        while transaction.step(rules).is_none() {}
+        transaction.begin_body(rules, &view, body, false);
+        loop {
+            let verdict = transaction.step(rules);
+            turn(start);
+            if verdict.is_some() {
+                return (all, longest);
+            }
+            start = cpu_us();
+        }
+    };
+    once().min(once())
+}
+
+/// What hostile bodies of 128 KiB cost: each attack of the table, and what parsers dislike, repeated to that length as one
+/// prompt, and as many arguments. Prints the dearest. Means something in an optimised build only:
+/// `CARGO_PROFILE_DEV_OPT_LEVEL=3 cargo test --test core_rule_set -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures, and proves nothing"]
+fn hostile_bodies_cost() {
+    const BYTES: usize = 128 * 1024;
+    let rules = rules();
+    let mut transaction = Transaction::default();
+    let mut seeds: Vec<String> = crs_cases::all()
+        .iter()
+        .flat_map(|case| [case.request.target.clone(), case.request.body.clone()])
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .filter(|text| text.len() > 3)
+        .collect();
+    let more = [
+        "or.or.or",
+        "' or 1=1 ",
+        "/*",
+        "<a ",
+        "<a a=",
+        "''",
+        "((",
+        "select ",
+        "%25",
+        "&#x3c;",
+        "a=",
+        "../",
+        "function(",
+        "@@",
+        "==",
+        "<!--",
+        "${",
+        "1e1.",
+        "onerror=",
+        "<?",
+        "javascript:",
+        "data:",
+        ";",
+        "|",
+        "$(",
+        "\\\\",
+        "`",
+        "--",
+        "#",
+        "a",
+        " ",
+        "'\\\"",
+        "union ",
+        "union all ",
+        "1,",
+        "waitfor ",
+        "/**/",
+        "\\u0027",
+        "<x ",
+        "</",
+        "<![CDATA[",
+        "{",
+        "}",
+        "[",
+        "x;",
+        "%u0027",
+        "0x1",
+        "\\t",
+        "and 1 ",
+        "like ",
+        "=>",
+        "in(",
+        "<svg/onload=",
+        "&&",
+        "!!",
+        "!1",
+        "a.",
+        "`a`.",
+        "$a.",
+        "@a ",
+        "<script",
+        "style=",
+        "src=",
+        "url(",
+        "<iframe ",
+        "import ",
+        "cat ",
+        "echo ",
+        "wget ",
+    ];
+    seeds.extend(more.map(str::to_owned));
+    let mut costs = Vec::new();
+    for seed in &seeds {
+        let plain: String = seed.repeat(BYTES / seed.len());
+        let escaped = serde_json::to_string(&plain).unwrap();
+        let one = format!("{{\"prompt\":{}", &escaped[..escaped.floor_char_boundary(BYTES - 20)]);
+        costs.push((cost_us(&rules, &mut transaction, "application/json", one.as_bytes()), format!("one {seed:.60}")));
+        let piece = serde_json::to_string(&seed.repeat(100 / seed.len() + 1)).unwrap();
+        let list = format!("[{}", format!("{piece},").repeat(BYTES / (piece.len() + 1)));
+        costs
+            .push((cost_us(&rules, &mut transaction, "application/json", list.as_bytes()), format!("list {seed:.60}")));
+    }
+    for (name, piece) in [("numbers", "1,"), ("strings", "\"ab\","), ("distinct", "\"a b\",\"c' d\","), ("deep", "[")] {
+        let body = format!("[{}", piece.repeat(BYTES / piece.len()));
+        costs.push((cost_us(&rules, &mut transaction, "application/json", body.as_bytes()), format!("json {name}")));
+    }
+    let form = (0..BYTES / 8).map(|n| format!("{n:x}=a{n}&")).collect::<String>();
+    costs
+        .push((cost_us(&rules, &mut transaction, "application/x-www-form-urlencoded", form.as_bytes()), "form".into()));
+    costs.sort();
+    for ((us, turn), name) in costs.iter().rev().take(30) {
+        println!("{us:>9} us, a turn {turn:>7} us  {}", name.escape_debug());
+    }
+    costs.sort_by_key(|((_, turn), _)| *turn);
+    for ((us, turn), name) in costs.iter().rev().take(20) {
+        println!("{us:>9} us, a turn {turn:>7} us  {}", name.escape_debug());
+    }
+}
