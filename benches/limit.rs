@@ -15,7 +15,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use ringway::base::clock;
 use ringway::policy::limit::{
-    Asker, Capacity, Counters, Desk, KeyPart, Leases, Limit, LimitState, Prefixes, Rate, Seats, Table, Verdict, charge,
+    Applied, Asker, Capacity, Counters, Desk, KeyPart, Leases, Limit, LimitState, Prefixes, Rate, Seats, Table, Verdict, charge,
 };
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -43,6 +43,7 @@ fn ask(limits: &[Arc<Limit>], leases: &Leases, address: u32) -> bool {
     let asker = Asker { address, caller: None, route: "r", head: None };
     let desk = Desk { leases, core: 0, now_ns: clock::now_ms() * 1_000_000 };
     let mut seats = Seats::default();
+    let limits = Applied::route(limits);
     match charge(desk, limits, &asker, &mut seats) {
         Verdict::Passed(receipt) => {
             receipt.count(0, limits);

@@ -1,7 +1,6 @@
 //! The OWASP Core Rule Set as Debian installs it (`modsecurity-crs`), judged by the library: every case of
-//! `suite/screening/crs_cases` behaves, at its paranoia
-//! level. Without the package there is nothing to judge by, and the
-//! test says so.
+//! `suite/screening/crs_cases` behaves, at its paranoia level. Without the package there is nothing to judge by: the test
+//! says so, and in CI (`CI=true`) it fails.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -101,7 +100,8 @@ fn expects_any(case: &Case, rules: &[u64]) -> bool {
 #[test]
 fn every_case_behaves() {
     if !Path::new(RULES).exists() || !Path::new(SETUP).exists() {
-        eprintln!("modsecurity-crs is not installed: no case was judged");
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "install modsecurity-crs: in CI the cases are judged");
+        eprintln!("skipped: install modsecurity-crs");
         return;
     }
     let cases = crs_cases::all();

@@ -9,13 +9,16 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::bounds;
 use crate::policy::auth::key::{NewKey, RANDOM_BYTES, SecretHash, is_id};
 use crate::policy::auth::model::Pattern;
 use crate::policy::auth::{CallerParts, Callers, Former};
+use crate::policy::limit::Limit;
 
 /// Bytes of a store.
 const STORE_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -108,12 +111,13 @@ impl Store {
         Ok(store)
     }
 
-    /// The callers, for requests.
+    /// The callers, for requests; `limits` finds those of a key.
     ///
     /// # Errors
     /// None for a store that was read.
-    pub fn callers(&self) -> Result<Callers, String> {
-        let parts: Result<Vec<_>, String> = self.keys.iter().map(StoredKey::parts).collect();
+    pub fn callers(&self, limits: impl Fn(&StoredKey) -> Box<[Arc<Limit>]>) -> Result<Callers, String> {
+        let parts = |key: &StoredKey| Ok::<_, String>(CallerParts { limits: limits(key), ..key.parts()? });
+        let parts: Result<Vec<_>, _> = self.keys.iter().map(parts).collect();
         Ok(Callers::new(parts?))
     }
 
@@ -181,6 +185,7 @@ impl Store {
 }
 
 impl StoredKey {
+    /// Without its limits, which only the configuration knows.
     fn parts(&self) -> Result<CallerParts, String> {
         let boxed = |list: &[String]| list.iter().map(|text| text.as_str().into()).collect();
         let former = |former: &StoredFormer| -> Result<Former, String> {
@@ -194,7 +199,7 @@ impl StoredKey {
             expires_ms: self.expires.as_deref().map(from_time).transpose()?,
             routes: boxed(&self.routes),
             models: self.models.iter().map(|text| Pattern::new(text)).collect(),
-            limits: boxed(&self.limits),
+            limits: Box::default(),
             disabled: self.disabled,
         })
     }
@@ -211,6 +216,9 @@ impl StoredKey {
             if !fits {
                 return Err(of(&format!("{text:?} is not 1 to {NAME_BYTES_MAX} bytes without control characters")));
             }
+        }
+        if self.limits.len() > bounds::LIMITS_PER_KEY_MAX {
+            return Err(of(&format!("it has more than {} limits", bounds::LIMITS_PER_KEY_MAX)));
         }
         from_time(&self.created).map_err(|why| of(&why))?;
         self.parts().map(drop).map_err(|why| of(&why))
@@ -327,7 +335,7 @@ mod tests {
     }
 
     fn counts(path: &Path, key: &str, now_ms: u64) -> bool {
-        let callers = Store::read(path).unwrap().callers().unwrap();
+        let callers = Store::read(path).unwrap().callers(|_| Box::default()).unwrap();
         callers.find(&Key::parse(key.as_bytes()).unwrap(), now_ms).is_ok()
     }
 
@@ -393,6 +401,7 @@ mod tests {
             (key("").replace("\"0000", "\"000g"), "64 hexadecimal"),
             (key("").replace("\"name\":\"a\"", "\"name\":\"a\\n\""), "control characters"),
             (key(r#","routes":[""]"#), "1 to 128 bytes"),
+            (key(r#","limits":["a","b","c","d","e"]"#), "more than 4 limits"),
             (twice, "twice"),
             (String::new(), "no store of keys"),
         ] {

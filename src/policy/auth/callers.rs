@@ -3,11 +3,14 @@
 //! Pure. Looking a caller up costs one hash of its id and one SHA-256, whether or not the id is known, and secrets are
 //! compared in constant time. Never holds a secret.
 
+use std::sync::Arc;
+
 use ahash::AHashMap;
 use subtle::ConstantTimeEq;
 
 use super::key::{Id, Key, SecretHash};
 use super::model::Pattern;
+use crate::policy::limit::Limit;
 
 /// All callers.
 #[derive(Default)]
@@ -35,8 +38,9 @@ pub struct CallerParts {
     pub routes: Box<[Box<str>]>,
     /// Models that it may ask; empty = all.
     pub models: Box<[Pattern]>,
-    /// Names of limits that count for it beside those of the route.
-    pub limits: Box<[Box<str>]>,
+    /// Limits that its requests have to pass beside those of the route; at most
+    /// [`crate::bounds::LIMITS_PER_KEY_MAX`], each once.
+    pub limits: Box<[Arc<Limit>]>,
     pub disabled: bool,
 }
 
@@ -72,6 +76,11 @@ impl Callers {
         self.by_id.is_empty()
     }
 
+    /// The limits that keys have, each as often as keys have it.
+    pub fn limits(&self) -> impl Iterator<Item = &Arc<Limit>> {
+        self.by_id.values().flat_map(|caller| &caller.parts.limits)
+    }
+
     /// Whose key it is. `now_ms`: Unix epoch.
     ///
     /// # Errors
@@ -101,8 +110,8 @@ impl Caller {
         &self.parts.name
     }
 
-    /// Names of limits that count for it beside those of the route.
-    pub fn limits(&self) -> &[Box<str>] {
+    /// Limits that its requests have to pass beside those of the route.
+    pub fn limits(&self) -> &[Arc<Limit>] {
         &self.parts.limits
     }
 

@@ -1,11 +1,9 @@
 //! Charging a request to several limits: all must let it pass, and where one does not, none has been charged.
 
-use std::sync::Arc;
-
 use super::key::{Asker, Key};
 use super::leases::{Leases, Spent};
 use super::table::{Counted, Seat};
-use super::{Limit, Outcome};
+use super::{Applied, Limit, Outcome};
 use crate::bounds;
 
 /// Where and when charges are made.
@@ -21,9 +19,9 @@ pub struct Desk<'c> {
 
 /// The counts that a request is in. Leaves them when dropped.
 #[derive(Debug, Default)]
-pub struct Seats<'l>([Option<Seat<'l>>; bounds::IN_FLIGHT_LIMITS_MAX]);
+pub struct Seats<'l>([Option<Seat<'l>>; bounds::IN_FLIGHT_LIMITS_MAX + bounds::LIMITS_PER_KEY_MAX]);
 
-/// What a request was charged to; bit `i` stands for limit `i`.
+/// What a request was charged to; bit `i` stands for limit `i` of those that apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
     charged: u32,
@@ -60,7 +58,7 @@ pub enum Verdict<'l> {
 
 impl<'l> Seats<'l> {
     fn take(&mut self, seat: Seat<'l>) {
-        // The configuration refuses more limits on what is in flight than there is room for.
+        // The configuration and the store of keys refuse more of them than there is room for.
         if let Some(free) = self.0.iter_mut().find(|seat| seat.is_none()) {
             *free = Some(seat);
         }
@@ -79,7 +77,7 @@ impl<'l> Seats<'l> {
 }
 
 /// Charges a request to all limits, or to none.
-pub fn charge<'l>(desk: Desk<'_>, limits: &'l [Arc<Limit>], asker: &Asker<'_>, seats: &mut Seats<'l>) -> Verdict<'l> {
+pub fn charge<'l>(desk: Desk<'_>, limits: Applied<'l>, asker: &Asker<'_>, seats: &mut Seats<'l>) -> Verdict<'l> {
     let mut receipt = Receipt::default();
     for (index, limit) in limits.iter().enumerate() {
         match limit.charge(desk, asker, seats) {
@@ -102,7 +100,7 @@ pub fn charge<'l>(desk: Desk<'_>, limits: &'l [Arc<Limit>], asker: &Asker<'_>, s
 
 impl Receipt {
     /// Takes all charges back: the request is refused after all, or is charged once more.
-    pub fn give_back(&self, desk: Desk<'_>, limits: &[Arc<Limit>], asker: &Asker<'_>, seats: &mut Seats<'_>) {
+    pub fn give_back(&self, desk: Desk<'_>, limits: Applied<'_>, asker: &Asker<'_>, seats: &mut Seats<'_>) {
         seats.leave();
         for (index, limit) in limits.iter().enumerate().filter(|(index, _)| self.charged & (1 << index) != 0) {
             let Some(rate) = &limit.rate else { continue };
@@ -115,7 +113,7 @@ impl Receipt {
     }
 
     /// Counts the request as one that passes.
-    pub fn count(&self, core: usize, limits: &[Arc<Limit>]) {
+    pub fn count(&self, core: usize, limits: Applied<'_>) {
         for (index, limit) in limits.iter().enumerate() {
             let outcome = match 1 << index {
                 bit if self.would_refuse & bit != 0 => Outcome::DryRun,
@@ -127,8 +125,8 @@ impl Receipt {
     }
 
     /// The limit that makes the request wait longest.
-    pub fn slowest<'l>(&self, limits: &'l [Arc<Limit>]) -> Option<&'l Limit> {
-        limits.get(self.slowest).map(|limit| &**limit).filter(|_| self.wait_ns > 0)
+    pub fn slowest<'l>(&self, limits: Applied<'l>) -> Option<&'l Limit> {
+        limits.iter().nth(self.slowest).filter(|_| self.wait_ns > 0)
     }
 }
 

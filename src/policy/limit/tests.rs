@@ -40,7 +40,7 @@ fn desk(leases: &Leases, now_ns: u64) -> Desk<'_> {
 
 fn passes(limits: &[Arc<Limit>], leases: &Leases, now_ns: u64, address: u32) -> bool {
     let mut seats = Seats::default();
-    matches!(charge(desk(leases, now_ns), limits, &asker(address), &mut seats), Verdict::Passed(_))
+    matches!(charge(desk(leases, now_ns), Applied::route(limits), &asker(address), &mut seats), Verdict::Passed(_))
 }
 
 /// All cores ask in turn, far more often than is allowed, for 30 seconds of made-up time.
@@ -141,6 +141,29 @@ fn a_limit_that_refuses_has_not_charged_the_others() {
     assert_eq!((0..100).filter(|_| passes(&alone, &leases, START, 7)).count(), 9);
 }
 
+/// The limits of a route and those of a key are one list: charged once, all or none.
+#[test]
+fn limits_of_a_route_and_of_a_key_are_charged_in_one_go() {
+    let table = Table::new(1 << 20, 1);
+    let shared = Arc::new(limit(1, &table, Rate::new(1, SECOND, 3, 0)));
+    let own = Arc::new(Limit { in_flight: Some(9), ..limit(2, &table, Rate::new(1, SECOND, 1, 0)) });
+    let (of_route, of_caller) = ([Arc::clone(&shared)], [Arc::clone(&shared), Arc::clone(&own)]);
+    let (leases, both) = (Leases::default(), Applied { of_route: &of_route, of_caller: &of_caller });
+    assert_eq!(both.iter().count(), 2);
+    let ask = |limits| charge(desk(&leases, START), limits, &asker(7), &mut Seats::default());
+    for _ in 0..2 {
+        let Verdict::Passed(receipt) = ask(both) else { panic!("there are two") };
+        receipt.count(0, both);
+    }
+    for _ in 0..50 {
+        let Verdict::Refused(refused) = ask(both) else { panic!("the key has no more") };
+        assert!(std::ptr::eq(refused.limit, &raw const *own));
+    }
+    assert_eq!([&shared, &own].map(|limit| limit.state.counters.value(Outcome::Passed)), [2, 2]);
+    let left = (0..50).filter(|_| matches!(ask(Applied::route(&of_route)), Verdict::Passed(_))).count();
+    assert_eq!(left, 2, "of four, two were charged");
+}
+
 /// A refused request of two limits leaves the count of what is in flight as it was; a dry run never refuses.
 #[test]
 fn seats_are_left_however_it_ends() {
@@ -150,7 +173,7 @@ fn seats_are_left_however_it_ends() {
     let leases = Leases::default();
     let enter = |now| {
         let mut seats = Seats::default();
-        match charge(desk(&leases, now), &limits, &asker(7), &mut seats) {
+        match charge(desk(&leases, now), Applied::route(&limits), &asker(7), &mut seats) {
             Verdict::Passed(_) => Ok(seats),
             Verdict::Refused(refused) => Err(refused.cause),
         }
@@ -165,13 +188,13 @@ fn seats_are_left_however_it_ends() {
     drop(second);
     let dry = [Arc::new(Limit { in_flight: Some(1), dry_run: true, ..limit(3, &table, Rate::new(1, SECOND, 0, 0)) })];
     let mut seats = Seats::default();
-    let verdict = charge(desk(&leases, START), &dry, &asker(7), &mut seats);
+    let verdict = charge(desk(&leases, START), Applied::route(&dry), &asker(7), &mut seats);
     let Verdict::Passed(receipt) = verdict else { panic!("a dry run lets all pass") };
-    receipt.count(0, &dry);
-    let Verdict::Passed(receipt) = charge(desk(&leases, START), &dry, &asker(7), &mut seats) else {
+    receipt.count(0, Applied::route(&dry));
+    let Verdict::Passed(receipt) = charge(desk(&leases, START), Applied::route(&dry), &asker(7), &mut seats) else {
         panic!("as before")
     };
-    receipt.count(0, &dry);
+    receipt.count(0, Applied::route(&dry));
     let counters = &dry[0].state.counters;
     assert_eq!(Outcome::ALL.map(|outcome| counters.value(outcome)), [1, 0, 0, 1]);
 }
@@ -184,7 +207,7 @@ fn a_delay_spreads_requests_and_takes_charges_back() {
     let leases = Leases::default();
     let ask = || {
         let mut seats = Seats::default();
-        charge(desk(&leases, START), &limits, &asker(7), &mut seats)
+        charge(desk(&leases, START), Applied::route(&limits), &asker(7), &mut seats)
     };
     let mut waits = Vec::new();
     let refused = loop {
@@ -196,8 +219,8 @@ fn a_delay_spreads_requests_and_takes_charges_back() {
     assert_eq!(waits.iter().map(|(wait, _)| *wait).collect::<Vec<_>>(), [0, 0, 100, 200]);
     assert_eq!((refused.cause, refused.retry_after_s()), (Cause::Rate { ready_in_ns: 50 * MS }, 1));
     let last = waits[3].1;
-    assert!(last.slowest(&limits).is_some());
-    last.give_back(desk(&leases, START), &limits, &asker(7), &mut Seats::default());
+    assert!(last.slowest(Applied::route(&limits)).is_some());
+    last.give_back(desk(&leases, START), Applied::route(&limits), &asker(7), &mut Seats::default());
     let Verdict::Passed(again) = ask() else { panic!("the place is free again") };
     assert_eq!(again.wait_ns / MS, 200);
 }
@@ -211,6 +234,12 @@ fn fields_name_the_limit_its_quota_and_what_is_left() {
     assert_eq!(refused.retry_after_s(), 1);
     let fields: Vec<String> = refused.fields().into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
     assert_eq!(fields, ["RateLimit-Policy: \"test\";q=201;w=2", "RateLimit: \"test\";r=0;t=1"]);
+    let limits = [Arc::new(Limit { headers: true, ..limit })];
+    assert!(passes(&limits, &Leases::default(), START, 7));
+    let mut lines = b"X: y\r\n".to_vec();
+    write_lines(&mut lines, Applied::route(&limits), START, &asker(7));
+    let said = "X: y\r\nRateLimit-Policy: \"test\";q=201;w=2\r\nRateLimit: \"test\";r=200;t=1\r\n";
+    assert_eq!(String::from_utf8(lines).unwrap(), said);
     assert_eq!((seconds_up(0), seconds_up(SECOND), seconds_up(SECOND + 1)), (1, 1, 2));
 }
 
@@ -224,7 +253,7 @@ fn counts_are_never_given_up() {
     let leases = Leases::default();
     let enter = |address| {
         let mut seats = Seats::default();
-        let verdict = charge(desk(&leases, START), &limits, &asker(address), &mut seats);
+        let verdict = charge(desk(&leases, START), Applied::route(&limits), &asker(address), &mut seats);
         matches!(verdict, Verdict::Passed(_)).then_some(seats)
     };
     let held: Vec<_> = (0..8).map(|address| enter(address).unwrap()).collect();

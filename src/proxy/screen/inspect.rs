@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::io::Read as _;
+use std::net::SocketAddr;
 
 use crate::base::clock;
 use crate::h1::BodyLength;
@@ -54,7 +55,7 @@ async fn judge(
     transaction: &mut Transaction,
 ) -> Result<(), Failure> {
     let rules = guard.rules(core.index);
-    transaction.begin_head(rules, &view(client, &exchange.request_id));
+    transaction.begin_head(rules, &view(client, exchange));
     let verdict = verdict(rules, transaction).await;
     conclude(core, guard, exchange, transaction, verdict)?;
     refuse_ambiguous(client, guard)?;
@@ -69,7 +70,7 @@ async fn judge(
         true => look_at(client, guard).inspect_err(|failure| say_coding(exchange, failure))?,
         false => Seen { bytes: Cow::Borrowed(&[]), whole: true },
     };
-    transaction.begin_body(rules, &view(client, &exchange.request_id), &seen.bytes, seen.whole);
+    transaction.begin_body(rules, &view(client, exchange), &seen.bytes, seen.whole);
     let verdict = self::verdict(rules, transaction).await;
     conclude(core, guard, exchange, transaction, verdict)
 }
@@ -121,7 +122,7 @@ pub fn passes_at_once(core: &Core, route: &Route, client: &Client<'_>, exchange:
         return false;
     }
     let mut transaction = core.take_transaction();
-    let view = view(client, &exchange.request_id);
+    let view = view(client, exchange);
     let passes = transaction.head(guard.rules(core.index), &view) == Verdict::Pass
         && transaction.body(guard.rules(core.index), &view, &[], true) == Verdict::Pass;
     if passes {
@@ -131,13 +132,14 @@ pub fn passes_at_once(core: &Core, route: &Route, client: &Client<'_>, exchange:
     passes
 }
 
-fn view<'a>(client: &Client<'a>, request_id: &'a crate::proxy::exchange::RequestId) -> HeadView<'a> {
+fn view<'a>(client: &Client<'a>, exchange: &'a Exchange<'_>) -> HeadView<'a> {
     HeadView {
         head: client.head,
-        client: client.peer.address,
+        // Behind proxies that are trusted it has no port that anybody knows; the peer's stands for it.
+        client: SocketAddr::new(exchange.address, client.peer.address.port()),
         server: None,
         unix_ms: clock::unix_ms(),
-        request_id: request_id.as_bytes(),
+        request_id: exchange.request_id.as_bytes(),
     }
 }
 

@@ -3,33 +3,35 @@
 //! Where one limit refuses, none is charged. A request that may wait for its time waits here, and is given up when its
 //! client leaves; what it takes of the numbers in flight it holds until its exchange ends.
 
+use std::net::IpAddr;
+
 use super::AtOnceVerdict;
 use crate::base::clock;
 use crate::net::{ReadError, Until, Wait};
-use crate::policy::limit::{Asker, Cause, Outcome, Receipt, Refused, Verdict, charge, lines};
-use crate::proxy::core::{Core, CoreService};
+use crate::policy::limit::{Applied, Asker, Cause, Outcome, Receipt, Refused, Verdict, charge, write_lines};
+use crate::proxy::core::Core;
 use crate::proxy::exchange::{Client, Exchange, Refusal};
 use crate::proxy::failure::Failure;
+use crate::proxy::headers;
 use crate::proxy::route::Route;
 use crate::stats::Reason;
 
-/// Charges the request to all limits of its route; waits where a limit lets it wait.
+/// Charges the request to all limits of its route and of its caller's key; waits where a limit lets it wait.
 ///
 /// # Errors
 /// Which kind of limit refused it, or that the client left while it waited.
 pub async fn admit<'s>(
     core: &Core,
-    _service: &'s CoreService,
     route: &'s Route,
     client: &mut Client<'_>,
     exchange: &mut Exchange<'s>,
 ) -> Result<(), Failure> {
-    let limits = &*route.screen.limits;
+    let limits = applied(route, exchange);
     if limits.is_empty() {
         return Ok(());
     }
     let receipt = {
-        let asker = asker(route, client, exchange.caller);
+        let asker = asker(route, client, exchange.address, exchange.caller);
         match charge(core.desk(exchange.started_us), limits, &asker, &mut exchange.seats) {
             Verdict::Passed(receipt) => receipt,
             Verdict::Refused(refused) => return Err(refuse(core, exchange, refused)),
@@ -40,10 +42,6 @@ pub async fn admit<'s>(
         Box::pin(wait(core, route, client, exchange, &receipt)).await?;
     }
     receipt.count(core.index, limits);
-    if limits.iter().any(|limit| limit.headers) {
-        let now_ns = core.desk(exchange.started_us).now_ns;
-        exchange.limit_lines = lines(limits, now_ns, &asker(route, client, exchange.caller));
-    }
     Ok(())
 }
 
@@ -54,8 +52,12 @@ pub fn admit_at_once<'s>(
     client: &Client<'_>,
     exchange: &mut Exchange<'s>,
 ) -> AtOnceVerdict {
-    let limits = &*route.screen.limits;
-    let (desk, asker) = (core.desk(exchange.started_us), asker(route, client, exchange.caller));
+    let limits = applied(route, exchange);
+    if limits.is_empty() {
+        return AtOnceVerdict::Passed;
+    }
+    let desk = core.desk(exchange.started_us);
+    let asker = asker(route, client, exchange.address, exchange.caller);
     match charge(desk, limits, &asker, &mut exchange.seats) {
         Verdict::Passed(receipt) if receipt.wait_ns == 0 => {
             exchange.receipt = receipt;
@@ -71,18 +73,34 @@ pub fn admit_at_once<'s>(
 
 /// Counts what [`admit_at_once`] has charged, now that the answer is on its way.
 pub fn settle(core: &Core, route: &Route, exchange: &Exchange<'_>) {
-    exchange.receipt.count(core.index, &route.screen.limits);
+    exchange.receipt.count(core.index, applied(route, exchange));
 }
 
 /// Takes back what [`admit_at_once`] has charged.
 pub fn take_back<'s>(core: &Core, route: &'s Route, client: &Client<'_>, exchange: &mut Exchange<'s>) {
     let receipt = std::mem::take(&mut exchange.receipt);
-    let asker = asker(route, client, exchange.caller);
-    receipt.give_back(core.desk(exchange.started_us), &route.screen.limits, &asker, &mut exchange.seats);
+    let asker = asker(route, client, exchange.address, exchange.caller);
+    receipt.give_back(core.desk(exchange.started_us), applied(route, exchange), &asker, &mut exchange.seats);
 }
 
-fn asker<'a>(route: &'a Route, client: &'a Client<'_>, caller: Option<&'a str>) -> Asker<'a> {
-    Asker { address: client.peer.ip(), caller, route: &route.name, head: Some(client.head) }
+/// Adds to a response's head what is left, of the limits that say it.
+pub fn tell(core: &Core, route: &Route, client: &Client<'_>, exchange: &Exchange<'_>, out: &mut Vec<u8>) {
+    let limits = applied(route, exchange);
+    if !limits.iter().any(|limit| limit.headers) {
+        return;
+    }
+    let now_ns = core.desk(exchange.started_us).now_ns;
+    let asker = asker(route, client, exchange.address, exchange.caller);
+    headers::append_lines(out, |out| write_lines(out, limits, now_ns, &asker));
+}
+
+fn applied<'s>(route: &'s Route, exchange: &Exchange<'s>) -> Applied<'s> {
+    Applied { of_route: &route.screen.limits, of_caller: exchange.caller_limits }
+}
+
+/// Addresses are those of clients, behind proxies that are trusted.
+fn asker<'a>(route: &'a Route, client: &'a Client<'_>, address: IpAddr, caller: Option<&'a str>) -> Asker<'a> {
+    Asker { address, caller, route: &route.name, head: Some(client.head) }
 }
 
 /// Waits until the request's time has come, in a line that has an end.
@@ -93,7 +111,7 @@ async fn wait<'s>(
     exchange: &mut Exchange<'s>,
     receipt: &Receipt,
 ) -> Result<(), Failure> {
-    let limits = &*route.screen.limits;
+    let limits = applied(route, exchange);
     let Some(slowest) = receipt.slowest(limits) else { return Ok(()) };
     let failure = match slowest.waiting.enter() {
         None => {
@@ -110,7 +128,7 @@ async fn wait<'s>(
             }
         }
     };
-    let asker = asker(route, client, exchange.caller);
+    let asker = asker(route, client, exchange.address, exchange.caller);
     receipt.give_back(core.desk(exchange.started_us), limits, &asker, &mut exchange.seats);
     Err(failure)
 }

@@ -7,6 +7,7 @@ mod access;
 mod caller;
 mod inspect;
 mod limits;
+pub mod overload;
 
 use std::sync::Arc;
 
@@ -49,12 +50,13 @@ pub async fn screen<'s>(
     client: &mut Client<'_>,
     exchange: &mut Exchange<'s>,
 ) -> Result<(), Failure> {
+    overload::may_begin(core, route, exchange)?;
     if route.screen.is_open() {
         return Ok(());
     }
     access::may_come(route, exchange.address)?;
     caller::identify(core, service, route, client, exchange).await?;
-    limits::admit(core, service, route, client, exchange).await?;
+    limits::admit(core, route, client, exchange).await?;
     inspect::inspect(core, route, client, exchange).await
 }
 
@@ -74,6 +76,9 @@ pub fn screen_at_once<'s>(
     client: &mut Client<'_>,
     exchange: &mut Exchange<'s>,
 ) -> AtOnceVerdict {
+    if core.overload.lateness() == overload::Lateness::Drowned {
+        return AtOnceVerdict::NotNow;
+    }
     if route.screen.is_open() {
         return AtOnceVerdict::Passed;
     }
@@ -87,6 +92,13 @@ pub fn screen_at_once<'s>(
 /// The request that [`screen_at_once`] has let pass is answered.
 pub fn settle(core: &Core, route: &Route, exchange: &Exchange<'_>) {
     limits::settle(core, route, exchange);
+}
+
+/// Adds to a response's head what is left of the limits that say it.
+pub fn tell_limits(core: &Core, client: &Client<'_>, exchange: &Exchange<'_>, out: &mut Vec<u8>) {
+    if let Some(route) = exchange.route {
+        limits::tell(core, route, client, exchange, out);
+    }
 }
 
 /// Takes back what [`screen_at_once`] has charged for a request that takes the usual way after all.
