@@ -313,7 +313,7 @@ mod tests {
         let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
         zlib.write_all(&text).unwrap();
         assert_eq!(decoded(&[b"deflate"], &zlib.finish().unwrap(), 10_000), Some((text.clone(), true)));
-        assert_eq!(decoded(&[b"gzip"; 4], &gzip, 100), None);
+        assert_eq!(decoded(&[&b"gzip"[..]; 4], &gzip, 100), None);
         assert_eq!(decoded(&[], &text, 10_000), Some((text.clone(), true)));
     }
 }
