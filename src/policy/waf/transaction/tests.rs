@@ -1,4 +1,7 @@
 //! Rules judged: what each construct of the language does, and the referee's word on random rules and requests.
+//!
+//! Rules are written as text and read by the reader, so that tests say what a user would write. The Core Rule Set is
+//! refereed where Debian's `modsecurity-crs` is installed.
 
 use std::sync::Arc;
 
