@@ -15,7 +15,8 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use ringway::base::clock;
 use ringway::policy::limit::{
-    Applied, Asker, Capacity, Counters, Desk, KeyPart, Leases, Limit, LimitState, Prefixes, Rate, Seats, Table, Verdict, charge,
+    Applied, Asker, Capacity, Counters, Desk, KeyPart, Leases, Limit, LimitState, Prefixes, Rate, Seats, Table,
+    Verdict, charge,
 };
 
 const SECOND_NS: u64 = 1_000_000_000;

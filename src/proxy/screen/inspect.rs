@@ -61,8 +61,7 @@ async fn judge(
         }
     }
     let seen = if has_body { look_at(client, guard)? } else { Seen { bytes: Cow::Borrowed(&[]), whole: true } };
-    let verdict =
-        transaction.body(guard.rules(core.index), &view(client, exchange), &seen.bytes, seen.whole);
+    let verdict = transaction.body(guard.rules(core.index), &view(client, exchange), &seen.bytes, seen.whole);
     conclude(core, guard, exchange, transaction, verdict)
 }
 

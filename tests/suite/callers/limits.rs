@@ -139,8 +139,7 @@ fn the_address_of_a_client_behind_proxies_counts() {
     for (trusted, expected) in [(true, [200, 200, 429, 200]), (false, [200, 200, 429, 429])] {
         let mut config = Config::to(&origin).route("limits = [\"each\"]").more(table).cache("");
         if trusted {
-            config = config
-                .server("trusted_peers = [\"127.0.0.0/8\"]\nclient_address = \"x-forwarded-for\"");
+            config = config.server("trusted_peers = [\"127.0.0.0/8\"]\nclient_address = \"x-forwarded-for\"");
         }
         let gateway = config.start();
         let ask = |address: &str| outcome(&gateway, &get_with("/", &[("x-forwarded-for", address)])).0;
