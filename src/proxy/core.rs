@@ -6,6 +6,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::in_flight::{InFlight, Purse};
+use super::screen::overload::Overload;
 use super::service::Service;
 use super::wakes::Wakes;
 use crate::base::buf::BufferPool;
@@ -41,6 +43,10 @@ pub struct Core {
     pub leases: Leases,
     /// No new connection, and each response says that the connection closes.
     pub draining: Cell<bool>,
+    /// How late this core is.
+    pub overload: Overload,
+    /// Its share of the bytes that request bodies may take.
+    pub purse: Rc<Purse>,
     /// Raised by each turn of the clockwork: who sees it stand still has kept the core to itself.
     pub beat: Cell<u32>,
     service: RefCell<Rc<CoreService>>,
@@ -60,6 +66,7 @@ pub struct Parts {
     pub log: CoreLog,
     pub cache: Arc<Cache>,
     pub wakes: Rc<Wakes>,
+    pub in_flight: Arc<InFlight>,
 }
 
 impl Parts {
@@ -67,7 +74,8 @@ impl Parts {
     pub fn alone(service: Arc<Service>) -> Self {
         let cache = Cache::new(bounds::CACHE_BYTES_DEFAULT, [0; 32]);
         let (stats, log) = (CoreStats::new(), CoreLog::disabled());
-        Self { number: 0, index: 0, service, stats, log, cache, wakes: Wakes::new(0, Box::default()) }
+        let in_flight = InFlight::new(bounds::IN_FLIGHT_BYTES_DEFAULT);
+        Self { number: 0, index: 0, service, stats, log, cache, wakes: Wakes::new(0, Box::default()), in_flight }
     }
 }
 
@@ -88,7 +96,8 @@ pub struct CoreService {
 impl Core {
     /// A core's means, serving `parts.service`.
     pub fn new(parts: Parts) -> Self {
-        let Parts { number, index, service, stats, log, cache, wakes } = parts;
+        let Parts { number, index, service, stats, log, cache, wakes, in_flight } = parts;
+        let purse = Purse::new(in_flight, Arc::clone(&stats));
         let pools = Pools::default();
         let service = RefCell::new(Rc::new(CoreService::new(service, &pools)));
         Self {
@@ -105,6 +114,8 @@ impl Core {
             random: Random::from_os(),
             leases: Leases::default(),
             draining: Cell::new(false),
+            overload: Overload::default(),
+            purse,
             beat: Cell::new(0),
             service,
             request_heads: RefCell::default(),

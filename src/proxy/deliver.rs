@@ -100,6 +100,8 @@ async fn fail(core: &Core, client: &mut Client<'_>, exchange: &mut Exchange<'_>,
         without_body: client.head.method == Method::Head,
     };
     let body_bytes = headers::write_failure(&mut out, &parts);
+    let head_bytes = out.len().saturating_sub(usize::try_from(body_bytes).unwrap_or_default());
+    exchange.note_head(core, out.get(..head_bytes).unwrap_or_default());
     exchange.first_byte();
     client.progress.response_begun.set(true);
     exchange.bytes_sent += body_bytes;
@@ -230,6 +232,7 @@ fn begin(
     };
     headers::write_response(&mut out, &parts);
     tell_limits(core, client, exchange, &mut out);
+    exchange.note_head(core, &out);
     exchange.status = answered.head.status;
     exchange.first_byte();
     client.progress.response_begun.set(true);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::failure::Failure;
+use super::in_flight::HeldBytes;
 use super::route::Route;
 use super::service::Service;
 use crate::base::clock;
@@ -76,6 +77,8 @@ pub struct Progress {
     /// The upstream asked for the body (only where the expectation is forwarded).
     pub body_wanted: Cell<bool>,
     pub body_bytes: Cell<u64>,
+    /// Bytes of the body that the gateway holds at a time.
+    pub held: HeldBytes,
 }
 
 /// Bytes of the longest request id that is taken over.
@@ -194,6 +197,8 @@ pub struct Exchange<'s> {
     /// The key under which a mark let this request pass.
     pub marked: Option<Box<[u8]>>,
     pub endpoint: Option<SocketAddr>,
+    /// The head of the response as it was sent, where the log shows a part of it.
+    pub response_head: Option<Box<[u8]>>,
 }
 
 impl Exchange<'_> {
@@ -230,6 +235,14 @@ impl Exchange<'_> {
             cache: None,
             marked: None,
             endpoint: None,
+            response_head: None,
+        }
+    }
+
+    /// Notes the head of the response for a log that shows a part of it.
+    pub fn note_head(&mut self, core: &Core, head: &[u8]) {
+        if core.log.wants_response_head() {
+            self.response_head = Some(head.into());
         }
     }
 

@@ -67,6 +67,7 @@ pub async fn follow(
     );
     tell_limits(core, client, exchange, &mut pending);
     exchange.status = status;
+    exchange.note_head(core, &pending);
     exchange.first_byte();
     client.progress.response_begun.set(true);
     let mut sink = deliver::sink(client, &mut pending, BodyEncoder::new(body));

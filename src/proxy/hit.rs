@@ -169,6 +169,7 @@ pub fn send_at_once(case: Case<'_>, exchange: &mut Exchange<'_>, kept: Rc<Kept>)
         }
     };
     exchange.status = composed.status;
+    exchange.note_head(core, &head);
     client.progress.response_begun.set(true);
     let with_body = matches!(composed.selected, Selected::Whole);
     exchange.bytes_sent += if with_body { body.length() } else { 0 };
@@ -242,6 +243,7 @@ pub async fn send(case: Case<'_>, exchange: &mut Exchange<'_>, kept: &Kept) -> N
     let mut pending = core.buffers.small();
     let composed = compose(case, exchange, kept, answer, &mut pending, keep_alive);
     exchange.status = composed.status;
+    exchange.note_head(core, &pending);
     exchange.first_byte();
     client.progress.response_begun.set(true);
     let mut sink = deliver::sink(client, &mut pending, BodyEncoder::new(BodyLength::None));

@@ -6,13 +6,14 @@ use base64::Engine as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::fields::{self, Change, Secret, Side};
+use super::fields::{self, Change, Side};
 use super::limiting::Limiting;
 use super::problems::{At, Place};
 use super::raw::{RawConfig, RawRoute, RawUpstream};
 use super::raw_callers::{RawAccess, RawCredential};
 use super::resolve::{Context, items, or};
 use super::routes::resolved;
+use crate::base::secret::Secret;
 use crate::control::callers::store::{Store, StoredKey};
 use crate::http::FieldId;
 use crate::policy::auth::{AccessRule, AddressSet, Callers, key};
@@ -129,9 +130,12 @@ pub(super) fn credential(raw: &RawUpstream, context: &Context<'_>) -> Option<Cre
         }
         return Some(Credential::Nothing);
     }
-    let authorization = |value: String| Credential::Field { name: "Authorization".into(), value: value.into() };
+    let authorization = |scheme: &str, value: &[u8]| {
+        let value = Secret::new([scheme.as_bytes(), value].concat());
+        Credential::Field { name: "Authorization".into(), value }
+    };
     if let Some(bearer) = bearer {
-        return Some(authorization(format!("Bearer {}", secret(bearer, context)?)));
+        return Some(authorization("Bearer ", secret(bearer, context)?.expose()));
     }
     if let Some(basic) = basic {
         let (user, password) = (basic.user.as_ref()?, basic.password.as_ref()?);
@@ -139,17 +143,18 @@ pub(super) fn credential(raw: &RawUpstream, context: &Context<'_>) -> Option<Cre
             context.problems.error(&user.place, "has a colon, which ends the user (RFC 7617 §2)", "");
         }
         let password = secret(password, context)?;
-        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{}:{password}", user.value));
-        return Some(authorization(format!("Basic {pair}")));
+        let pair = Secret::new([user.as_bytes(), b":", password.expose()].concat());
+        let pair = Secret::new(base64::engine::general_purpose::STANDARD.encode(pair.expose()));
+        return Some(authorization("Basic ", pair.expose()));
     }
     let header = header.as_ref()?;
     let (name, value) = (header.name.as_ref()?, header.value.as_ref()?);
     let checked = fields::field_name(name).and_then(|()| fields::may_edit(name, Side::Request, Change::Add));
     context.problems.keep(&name.place, checked)?;
-    Some(Credential::Field { name: name.value.as_str().into(), value: secret(value, context)?.into() })
+    Some(Credential::Field { name: name.value.as_str().into(), value: secret(value, context)? })
 }
 
-fn secret(value: &At<Secret>, context: &Context<'_>) -> Option<String> {
+fn secret(value: &At<Secret>, context: &Context<'_>) -> Option<Secret> {
     let text = context.problems.keep(&value.place, resolved(value, context))?;
     context.problems.keep(&value.place, fields::field_value(&text))?;
     if text.is_empty() && context.ticketer.is_some() {

@@ -7,6 +7,7 @@ mod access;
 mod caller;
 mod inspect;
 mod limits;
+pub mod overload;
 
 use std::sync::Arc;
 
@@ -49,6 +50,7 @@ pub async fn screen<'s>(
     client: &mut Client<'_>,
     exchange: &mut Exchange<'s>,
 ) -> Result<(), Failure> {
+    overload::may_begin(core, route, exchange)?;
     if route.screen.is_open() {
         return Ok(());
     }
@@ -74,6 +76,9 @@ pub fn screen_at_once<'s>(
     client: &mut Client<'_>,
     exchange: &mut Exchange<'s>,
 ) -> AtOnceVerdict {
+    if core.overload.lateness() == overload::Lateness::Drowned {
+        return AtOnceVerdict::NotNow;
+    }
     if route.screen.is_open() {
         return AtOnceVerdict::Passed;
     }

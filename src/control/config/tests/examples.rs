@@ -52,7 +52,7 @@ fn llm() {
     let head = crate::http::RequestHead::default();
     let route = service.router.find(b"gateway", b"/anthropic/v1/messages", &head).unwrap();
     assert_eq!(&*service.upstreams[route.upstream].name, "anthropic");
-    assert_eq!(route.request.brings().next(), Some(("x-api-key", "value of ANTHROPIC_API_KEY")));
+    assert_eq!(route.request.brings().next(), Some(("x-api-key", &"value of ANTHROPIC_API_KEY".into())));
     let mut path = Vec::new();
     route.rewrite.as_ref().unwrap().apply(b"/anthropic/v1/messages", &mut path);
     assert_eq!(path, b"/v1/messages");
