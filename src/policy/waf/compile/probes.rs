@@ -89,8 +89,11 @@ fn number_gates(probe: &mut Probe, candidates: Vec<Candidate>, rules: &mut [Rule
     probe.rules = gated.into();
 }
 
+/// Texts of which one must occur.
+type Literals = Vec<Box<[u8]>>;
+
 /// The link that shows soonest that a rule cannot match, and its literals.
-fn probing_link(rule: &Rule, lists: &[TargetList]) -> Option<(usize, Option<Vec<Box<[u8]>>>)> {
+fn probing_link(rule: &Rule, lists: &[TargetList]) -> Option<(usize, Option<Literals>)> {
     let mut first = None;
     for (index, link) in rule.links.iter().enumerate() {
         if let Some(values) = values_of(Some(link))
