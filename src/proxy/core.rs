@@ -55,6 +55,8 @@ pub struct Core {
     date: RefCell<(u64, [u8; DATE_BYTES])>,
     keys: RefCell<Vec<Vec<u8>>>,
     transactions: RefCell<Vec<Box<Transaction>>>,
+    /// Long bodies that are being judged by rules of a firewall.
+    pub judging: Cell<u32>,
 }
 
 /// What a core is made of.
@@ -123,6 +125,7 @@ impl Core {
             date: RefCell::new((0, [b' '; DATE_BYTES])),
             keys: RefCell::default(),
             transactions: RefCell::default(),
+            judging: Cell::new(0),
         }
     }
 
