@@ -23,6 +23,8 @@ use ringway::proxy::route::{Edits, Matcher, PathMatch, Rewrite, Route, Router, h
 use ringway::proxy::service::{ForwardedPolicy, Service};
 use ringway::proxy::{Core, Peer};
 
+#[path = "allocations/firewall.rs"]
+mod firewall;
 #[path = "../benches/heads/mod.rs"]
 mod heads;
 #[path = "../benches/heads/responses.rs"]
@@ -321,6 +323,14 @@ fn a_hit_allocates_nothing() {
     runtime.block_on(async { stored::hits_allocate_nothing() });
 }
 
+/// A POST of 1 KB passes the firewall without an allocation once it is warm: by the two usual rules, and by fifty.
+#[test]
+fn a_warm_firewall_allocates_nothing() {
+    use monoio::{LegacyDriver, RuntimeBuilder};
+    let mut runtime = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build().expect("a runtime");
+    runtime.block_on(firewall::judging_allocates_nothing());
+}
+
 /// The same over HTTP/2, frames and the connection's own work included.
 #[test]
 fn a_hit_over_http2_allocates_nothing() {
@@ -364,7 +374,7 @@ mod stored {
         peer: Peer,
     }
 
-    fn pair() -> (Stream, TcpStream) {
+    pub fn pair() -> (Stream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
         let far = TcpStream::connect(listener.local_addr().expect("its address")).expect("a connection");
         let (near, _) = listener.accept().expect("its other end");
@@ -372,7 +382,7 @@ mod stored {
         (Stream::Plain(Socket::new(near.into()).expect("a descriptor that can be waited for")), far)
     }
 
-    /// One that lets everything pass.
+    /// One that lets everything pass, and says what is left.
     fn limit() -> Arc<Limit> {
         let (table, crowd) = (Table::new(1 << 20, 1), Arc::default());
         let state = LimitState { number: 1, table, counters: Counters::new(1), crowd };
@@ -385,7 +395,7 @@ mod stored {
             waiting: Capacity { most: 1, crowd: Arc::default() },
             dry_run: false,
             status: 429,
-            headers: false,
+            headers: true,
             state: Arc::new(state),
         })
     }
@@ -406,7 +416,9 @@ mod stored {
             let router = Router::compile(vec![(matcher, cached), (screened, house)]);
             let key = NewKey::of(&[7; RANDOM_BYTES]);
             let id = key.id.as_bytes().try_into().expect("12 letters");
-            let caller = CallerParts { id, sha256: key.sha256, name: "ci".into(), ..CallerParts::default() };
+            // With a limit of its own: that costs no memory either.
+            let limits = Box::new([limit()]);
+            let caller = CallerParts { id, sha256: key.sha256, name: "ci".into(), limits, ..CallerParts::default() };
             let callers = Arc::new(Callers::new([caller]));
             let service = Arc::new(Service { router, callers, via: "ringway".into(), ..Service::default() });
             let core = Rc::new(Core::new(Parts::alone(service)));

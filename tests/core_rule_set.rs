@@ -60,8 +60,11 @@ fn client(level: u8) -> IpAddr {
     [198, 51, 100, level].into()
 }
 
+/// Names and contents.
+type Files = Vec<(Arc<str>, Vec<u8>)>;
+
 /// Reads what rules name: the folder's files for a pattern, a data file beside the rules.
-fn files(name: &str, by: &str) -> Result<Vec<(Arc<str>, Vec<u8>)>, String> {
+fn files(name: &str, by: &str) -> Result<Files, String> {
     let mut paths = vec![PathBuf::from(name)];
     if let Some(folder) = name.strip_suffix("/*.conf") {
         let entries = std::fs::read_dir(folder).map_err(|error| error.to_string())?;

@@ -54,6 +54,7 @@ pub struct Core {
     response_heads: RefCell<Vec<ResponseHead>>,
     date: RefCell<(u64, [u8; DATE_BYTES])>,
     keys: RefCell<Vec<Vec<u8>>>,
+    #[expect(clippy::vec_box, reason = "it is lent to an exchange, and some kilobytes would move each time")]
     transactions: RefCell<Vec<Box<Transaction>>>,
     /// Long bodies that are being judged by rules of a firewall.
     pub judging: Cell<u32>,

@@ -421,3 +421,18 @@ fn mistakes_in_rules_are_named() {
         assert!(said.contains(wanted), "{wanted} in {said}");
     }
 }
+
+/// Rules see the address that counts: behind a proxy that is trusted, whom it names.
+#[test]
+fn rules_judge_the_client_behind_a_proxy() {
+    let origin = echo();
+    let rules = "SecRule REMOTE_ADDR \"@ipMatch 192.0.2.0/24\" \"id:1,phase:1,deny,status:403,msg:'not from there'\"\n";
+    let trusted = "trusted_peers = [\"127.0.0.0/8\"]\nclient_address = \"x-forwarded-for\"";
+    for (lines, status) in [(trusted, 403), ("", 200)] {
+        let gateway = guarded(&origin, rules, "").server(lines).start();
+        let mut client = gateway.client();
+        client.send("GET / HTTP/1.1\r\nhost: t\r\nx-forwarded-for: 192.0.2.9\r\n\r\n");
+        assert_eq!(client.read_response().status, status, "{lines}");
+        assert_eq!(gateway.get("/").status, 200);
+    }
+}

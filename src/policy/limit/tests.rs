@@ -38,6 +38,11 @@ fn desk(leases: &Leases, now_ns: u64) -> Desk<'_> {
     Desk { leases, core: 0, now_ns }
 }
 
+/// Charges a request that goes on to hold its seats.
+fn charge_once<'l>(limits: &'l [Arc<Limit>], leases: &Leases, seats: &mut Seats<'l>) -> bool {
+    matches!(charge(desk(leases, START), Applied::route(limits), &asker(7), seats), Verdict::Passed(_))
+}
+
 fn passes(limits: &[Arc<Limit>], leases: &Leases, now_ns: u64, address: u32) -> bool {
     let mut seats = Seats::default();
     matches!(charge(desk(leases, now_ns), Applied::route(limits), &asker(address), &mut seats), Verdict::Passed(_))
@@ -197,6 +202,28 @@ fn seats_are_left_however_it_ends() {
     receipt.count(0, Applied::route(&dry));
     let counters = &dry[0].state.counters;
     assert_eq!(Outcome::ALL.map(|outcome| counters.value(outcome)), [1, 0, 0, 1]);
+}
+
+/// A panic between the charge and the answer leaves the seats, on its way out of whatever holds them.
+#[test]
+fn seats_are_left_when_an_exchange_panics() {
+    let table = Table::new(1 << 20, 1);
+    let limits = [Arc::new(Limit { in_flight: Some(1), ..limit(1, &table, None) })];
+    let leases = Leases::default();
+    let exchange = async {
+        let mut seats = Seats::default();
+        assert!(charge_once(&limits, &leases, &mut seats));
+        std::future::ready(()).await;
+        assert!(!charge_once(&limits, &leases, &mut Seats::default()), "there is one seat");
+        // A panic that prints nothing.
+        std::panic::resume_unwind(Box::new("somewhere in the exchange"));
+    };
+    // As a core does it: what catches the panic still has the task.
+    let mut task = std::pin::pin!(exchange);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let polled = std::panic::AssertUnwindSafe(|| -> std::task::Poll<()> { task.as_mut().poll(&mut context) });
+    assert!(std::panic::catch_unwind(polled).is_err());
+    assert!(charge_once(&limits, &leases, &mut Seats::default()));
 }
 
 /// Each request waits until its time, and what is given back is there for the next one.

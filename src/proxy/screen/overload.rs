@@ -15,6 +15,9 @@ use crate::stats::{CoreStats, Gauge, Histogram, Reason};
 
 /// Over so many microseconds the least delay is taken.
 const WINDOW_US: u64 = 100_000;
+/// Letters that a window has at least: one that was held up by a single long turn, or by a machine that gave the core no
+/// time, says nothing of a queue.
+const LETTERS_MIN: u32 = 3;
 /// A delay of so many targets refuses what costs little, too.
 const DROWNED_TARGETS: u64 = 4;
 /// Refused clients are told to come again after 1 to this many seconds, each after another time.
@@ -38,11 +41,18 @@ pub struct Overload {
     window_end_us: Cell<u64>,
     /// Least delay since the window began.
     least_us: Cell<u64>,
+    /// Letters since then.
+    letters: Cell<u32>,
 }
 
 impl Default for Overload {
     fn default() -> Self {
-        Self { lateness: Cell::default(), window_end_us: Cell::new(0), least_us: Cell::new(u64::MAX) }
+        Self {
+            lateness: Cell::default(),
+            window_end_us: Cell::new(0),
+            least_us: Cell::new(u64::MAX),
+            letters: Cell::new(0),
+        }
     }
 }
 
@@ -56,9 +66,12 @@ impl Overload {
     pub fn note(&self, delay_us: u64, now_us: u64, target_ms: Option<u64>, stats: &CoreStats) {
         stats.observe(Histogram::QueueDelay, delay_us);
         let least_us = self.least_us.get().min(delay_us);
-        if now_us < self.window_end_us.get() {
+        let letters = self.letters.get() + 1;
+        if now_us < self.window_end_us.get() || letters < LETTERS_MIN {
+            self.letters.set(letters);
             return self.least_us.set(least_us);
         }
+        self.letters.set(0);
         self.window_end_us.set(now_us.saturating_add(WINDOW_US));
         self.least_us.set(u64::MAX);
         let target_us = target_ms.map_or(u64::MAX, |ms| ms.saturating_mul(1_000));
@@ -120,14 +133,14 @@ mod tests {
     #[test]
     fn a_burst_passes_and_a_standing_queue_does_not() {
         use Lateness::{Drowned, InTime, Late};
-        // One late letter among punctual ones.
-        let (burst, _) = judged(&[1, 60, 60, 1, 60, 60, 1, 60], Some(50));
+        // A punctual letter in every window, and one long turn.
+        let (burst, _) = judged(&[1, 60, 60, 1, 60, 60, 1, 60, 60, 1, 900, 1, 1, 1], Some(50));
         assert!(burst.iter().all(|lateness| *lateness == InTime), "{burst:?}");
-        let (standing, gauge) = judged(&[1, 60, 60, 60, 60], Some(50));
+        let (standing, gauge) = judged(&[1, 1, 1, 60, 60, 60], Some(50));
         assert_eq!((standing.last(), gauge), (Some(&Late), 1));
-        let (drowned, gauge) = judged(&[1, 300, 300], Some(50));
+        let (drowned, gauge) = judged(&[300, 300, 300], Some(50));
         assert_eq!((drowned.last(), gauge), (Some(&Drowned), 1));
-        let (recovered, gauge) = judged(&[1, 300, 300, 1, 1, 1, 1, 1], Some(50));
+        let (recovered, gauge) = judged(&[300, 300, 300, 1, 1, 1, 1, 1], Some(50));
         assert_eq!((recovered.last(), gauge), (Some(&InTime), 0));
     }
 

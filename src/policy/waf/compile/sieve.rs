@@ -31,6 +31,9 @@ pub struct Sieve {
     two: Map<WORDS_SHORT>,
     /// Gates by literals of a single byte: bytes in either case, and where their gates stand in `gates`.
     ones: Box<[(u8, u32, u32)]>,
+    /// Every how many positions a value is looked at: 4, 2 or 1, as the shortest literal allows. A literal then has as many
+    /// windows, side by side, and one of them stands at such a position.
+    stride: usize,
     /// All literals, in lower case, one behind the other.
     pool: Box<[u8]>,
     entries: Box<[Entry]>,
@@ -43,8 +46,6 @@ pub struct Sieve {
 struct Entry {
     start: u32,
     end: u32,
-    /// Where its window begins in it.
-    window: u32,
     gates_start: u32,
     gates_end: u32,
 }
@@ -53,9 +54,7 @@ struct Entry {
 #[derive(Clone, Debug, Default)]
 struct Map<const WORDS: usize> {
     bits: Option<Box<[u64; WORDS]>>,
-    /// Bits set in front of each word of `bits`.
-    rank: Box<[u32]>,
-    /// Where the slots of the n-th set bit begin in `slots`; one more at the end.
+    /// Where the slots of each half word of `bits` begin in `slots`; one more at the end.
     starts: Box<[u32]>,
     slots: Box<[Slot]>,
 }
@@ -67,6 +66,8 @@ struct Slot {
     /// The bytes of `bytes` that count.
     mask: u64,
     entry: u32,
+    /// Where it begins in its literal.
+    window: u32,
 }
 
 /// Whether literals like these can gate a link: none is empty.
@@ -102,38 +103,50 @@ impl Sieve {
             }
         }
         literals.retain(|(literal, _)| literal.len() > 1);
+        let stride = stride(literals.iter().map(|(literal, _)| literal.len()).min());
         for (index, (literal, holders)) in (0_u32..).zip(&literals) {
             let width = literal.len().min(4);
-            let window = rarest(literal, width);
             let (start, gates_start) = (pool.len() as u32, all.len() as u32);
             pool.extend_from_slice(literal);
             all.extend_from_slice(holders);
-            entries.push(Entry {
-                start,
-                end: pool.len() as u32,
-                window: window as u32,
-                gates_start,
-                gates_end: all.len() as u32,
-            });
-            let rest = literal.get(window..).unwrap_or_default();
-            let mask = u64::MAX >> (64 - 8 * rest.len().min(8));
-            if let Some(kind) = windows.get_mut(4 - width) {
-                kind.push(Slot { bytes: eight(rest) & mask, mask, entry: index });
+            let (end, gates_end) = (pool.len() as u32, all.len() as u32);
+            entries.push(Entry { start, end, gates_start, gates_end });
+            let first = rarest(literal, width, stride);
+            for window in first..first + stride {
+                let rest = literal.get(window..).unwrap_or_default();
+                let mask = u64::MAX >> (64 - 8 * rest.len().clamp(1, 8));
+                let slot = Slot { bytes: eight(rest) & mask, mask, entry: index, window: window as u32 };
+                if let Some(kind) = windows.get_mut(4 - width) {
+                    kind.push(slot);
+                }
             }
         }
         let [four, three, two] = &windows;
         let (four, three, two) = (Map::new(four, u32::MAX), Map::new(three, THREE_BYTES), Map::new(two, TWO_BYTES));
-        Self { four, three, two, ones: ones.into(), pool: pool.into(), entries: entries.into(), gates: all.into() }
+        Self {
+            four,
+            three,
+            two,
+            ones: ones.into(),
+            stride,
+            pool: pool.into(),
+            entries: entries.into(),
+            gates: all.into(),
+        }
     }
 
     /// Sets in `row` the bit of every gate one of whose literals is in `value`. `row` holds a bit for each gate.
     pub fn scan(&self, value: &[u8], row: &mut [u64]) {
         match (&self.four.bits, &self.three.bits, &self.two.bits) {
             (None, None, None) => {}
-            (Some(_), None, None) => self.scan_with::<false, false>(value, row),
-            (_, Some(_), None) => self.scan_with::<true, false>(value, row),
-            (_, None, Some(_)) => self.scan_with::<false, true>(value, row),
-            (_, Some(_), Some(_)) => self.scan_with::<true, true>(value, row),
+            (Some(_), None, None) => match self.stride {
+                4 => self.scan_with::<4, false, false>(value, row),
+                2 => self.scan_with::<2, false, false>(value, row),
+                _ => self.scan_with::<1, false, false>(value, row),
+            },
+            (_, Some(_), None) => self.scan_with::<1, true, false>(value, row),
+            (_, None, Some(_)) => self.scan_with::<1, false, true>(value, row),
+            (_, Some(_), Some(_)) => self.scan_with::<1, true, true>(value, row),
         }
         if !self.ones.is_empty() {
             self.scan_ones(value, row);
@@ -154,12 +167,14 @@ impl Sieve {
     }
 
     /// Four positions at a time: their bits are fetched without waiting for each other, and one branch asks all of them.
-    fn scan_with<const THREE: bool, const TWO: bool>(&self, value: &[u8], row: &mut [u64]) {
+    fn scan_with<const STRIDE: usize, const THREE: bool, const TWO: bool>(&self, value: &[u8], row: &mut [u64]) {
         let four = self.four.bits.as_deref().unwrap_or(&[0; WORDS_FOUR]);
         let three = self.three.bits.as_deref().unwrap_or(&[0; WORDS_SHORT]);
         let two = self.two.bits.as_deref().unwrap_or(&[0; WORDS_SHORT]);
-        let seen = |bytes: u64| {
-            let word = bytes as u32;
+        let seen = |bytes: &[u8], nth: usize| {
+            let from = nth * STRIDE;
+            let window = [bytes[from], bytes[from + 1], bytes[from + 2], bytes[from + 3]];
+            let word = u32::from_le_bytes(window) | FOLD as u32;
             let mut seen = bit(four, word);
             if THREE {
                 seen |= bit(three, word & THREE_BYTES);
@@ -167,27 +182,33 @@ impl Sieve {
             if TWO {
                 seen |= bit(two, word & TWO_BYTES);
             }
-            seen & 1
+            (seen & 1) << nth
         };
         let mut at = 0;
-        while let Some(bytes) = value.get(at..at + 8).and_then(|bytes| bytes.first_chunk::<8>()) {
-            let bytes = u64::from_le_bytes(*bytes) | FOLD;
-            let found = seen(bytes) | seen(bytes >> 8) << 1 | seen(bytes >> 16) << 2 | seen(bytes >> 24) << 3;
+        while let Some(bytes) = value.get(at..at + 3 * STRIDE + 4) {
+            let found = seen(bytes, 0) | seen(bytes, 1) | seen(bytes, 2) | seen(bytes, 3);
             if found != 0 {
-                self.look::<THREE, TWO>(value, at, found, row);
+                self.look::<STRIDE, THREE, TWO>(value, at, found, row);
             }
-            at += 4;
+            at += 4 * STRIDE;
         }
         // What is behind the end is taken for blanks; the comparison sorts it out.
-        self.look::<THREE, TWO>(value, at, (1 << value.len().saturating_sub(at)) - 1, row);
+        let left = value.len().saturating_sub(at);
+        self.look::<1, THREE, TWO>(value, at, (1 << left) - 1, row);
     }
 
-    /// Looks closer at the positions from `at` on whose bits are set in `found`.
+    /// Looks closer at the positions from `at` on, `STRIDE` apart, whose bits are set in `found`.
     #[inline(never)]
-    fn look<const THREE: bool, const TWO: bool>(&self, value: &[u8], at: usize, found: u64, row: &mut [u64]) {
+    fn look<const STRIDE: usize, const THREE: bool, const TWO: bool>(
+        &self,
+        value: &[u8],
+        at: usize,
+        found: u64,
+        row: &mut [u64],
+    ) {
         let mut left = found;
         while left != 0 {
-            let at = at + left.trailing_zeros() as usize;
+            let at = at + left.trailing_zeros() as usize * STRIDE;
             left &= left - 1;
             let bytes = eight(value.get(at..).unwrap_or_default());
             self.compare(self.four.behind(bytes as u32), bytes, value, at, row);
@@ -210,7 +231,7 @@ impl Sieve {
                 continue;
             }
             let Some(literal) = self.pool.get(entry.start as usize..entry.end as usize) else { continue };
-            let Some(start) = at.checked_sub(entry.window as usize) else { continue };
+            let Some(start) = at.checked_sub(slot.window as usize) else { continue };
             if value.get(start..start + literal.len()).is_some_and(|found| found.eq_ignore_ascii_case(literal)) {
                 open(gates, row);
             }
@@ -227,36 +248,30 @@ impl<const WORDS: usize> Map<WORDS> {
         let mut by_bit: Vec<_> = slots.iter().map(|slot| (place::<WORDS>(slot.bytes as u32 & width), slot)).collect();
         by_bit.sort_by_key(|(bit, slot)| (*bit, slot.entry));
         let mut bits = Box::new([0_u64; WORDS]);
-        let (mut starts, mut last) = (Vec::new(), None);
-        for (index, &(bit, _)) in (0_u32..).zip(&by_bit) {
-            if last != Some(bit) {
-                starts.push(index);
-                last = Some(bit);
-            }
+        let mut starts = vec![0_u32; WORDS * 2 + 1];
+        for &(bit, _) in &by_bit {
             bits[bit / 64] |= 1 << (bit % 64);
+            starts[bit / 32 + 1] += 1;
         }
-        starts.push(by_bit.len() as u32);
         let mut before = 0;
-        let mut rank = Vec::with_capacity(WORDS);
-        for word in bits.iter() {
-            rank.push(before);
-            before += word.count_ones();
+        for start in &mut starts {
+            before += *start;
+            *start = before;
         }
         let slots = by_bit.iter().map(|(_, slot)| **slot).collect();
-        Self { bits: Some(bits), rank: rank.into(), starts: starts.into(), slots }
+        Self { bits: Some(bits), starts: starts.into(), slots }
     }
 
-    /// The slots behind the bit of a window.
+    /// The slots near the bit of a window; none where it is not set.
     #[inline(always)]
     fn behind(&self, window: u32) -> &[Slot] {
         let place = place::<WORDS>(window);
-        let Some(bits) = self.bits.as_ref().map(|bits| bits[place / 64]) else { return &[] };
-        if bits >> (place % 64) & 1 == 0 {
+        if self.bits.as_ref().is_none_or(|bits| bits[place / 64] >> (place % 64) & 1 == 0) {
             return &[];
         }
-        let below = (bits & ((1 << (place % 64)) - 1)).count_ones();
-        let nth = (self.rank.get(place / 64).copied().unwrap_or_default() + below) as usize;
-        let (Some(&start), Some(&end)) = (self.starts.get(nth), self.starts.get(nth + 1)) else { return &[] };
+        let (Some(&start), Some(&end)) = (self.starts.get(place / 32), self.starts.get(place / 32 + 1)) else {
+            return &[];
+        };
         self.slots.get(start as usize..end as usize).unwrap_or_default()
     }
 }
@@ -300,14 +315,25 @@ fn eight(bytes: &[u8]) -> u64 {
 const PAIRS: &str = "th he in er an re nd on en at ou ed ha to or it is hi es ng as st ar le te se me of nt ti al io ec \
     de ve ro ri om co ne ea ra ce li ch ll be ma si ur wh us el ta la et no so am pl mp ee ge il ho";
 
-/// Where the window that ordinary requests hold least often begins in a literal.
-fn rarest(literal: &[u8], width: usize) -> usize {
+/// The positions that can be left out when the shortest literal has `shortest` bytes: a literal of 4 + n − 1 bytes holds n
+/// windows.
+fn stride(shortest: Option<usize>) -> usize {
+    match shortest {
+        None | Some(0..=4) => 1,
+        Some(5 | 6) => 2,
+        Some(_) => 4,
+    }
+}
+
+/// Where the `count` windows that ordinary requests hold least often begin in a literal.
+fn rarest(literal: &[u8], width: usize, count: usize) -> usize {
     let common = |pair: &[u8]| PAIRS.as_bytes().chunks(3).any(|known| known.get(..2) == Some(pair));
     let cost = |window: &[u8]| {
         let pairs = window.windows(2).filter(|pair| common(pair)).count() as u32;
         window.iter().map(|&byte| commonness(byte)).sum::<u32>() + 3 * pairs
     };
-    literal.windows(width).enumerate().min_by_key(|(_, window)| cost(window)).map_or(0, |(at, _)| at)
+    let costs = |windows: &[u8]| windows.windows(width).map(cost).sum::<u32>();
+    literal.windows(width + count - 1).enumerate().min_by_key(|(_, windows)| costs(windows)).map_or(0, |(at, _)| at)
 }
 
 /// How common a byte is in prose, JSON and header fields, roughly: logarithms of its share.
@@ -354,13 +380,15 @@ mod tests {
 
         #[test]
         fn a_gate_is_set_when_and_only_when_a_literal_is_there(
+            shortest in 1_usize..9,
             gates in proptest::collection::vec(
-                proptest::collection::vec("[a-cA-C@`\\[{ 暴]{1,6}", 1..4), 1..90),
+                proptest::collection::vec("[a-cA-C@`\\[{ 暴]{1,9}", 1..4), 1..90),
             value in "[a-cA-C@`\\[{ 暴]{0,40}",
         ) {
             let gates: Vec<Vec<Box<[u8]>>> = gates
                 .into_iter()
-                .map(|literals| literals.into_iter().map(|text| text.into_bytes().into()).collect())
+                .map(|literals| literals.into_iter().filter(|text| text.len() >= shortest))
+                .map(|literals| literals.map(|text| text.into_bytes().into()).collect())
                 .collect();
             for (gate, set) in gates.iter().zip(found(&gates, value.as_bytes())) {
                 prop_assert_eq!(set, gate.iter().any(|literal| holds(value.as_bytes(), literal)));

@@ -1,4 +1,7 @@
 //! Texts with macros, expanded: for operators and variables as they are, for notes without what the request brought.
+//!
+//! The first is never to be shown; the second is all that a note holds. A macro that would show a value of the request
+//! becomes its variable's name there, and a TX variable that holds any of it becomes `***`.
 
 use super::super::compile::{Piece, Rule, RuleSet, Template};
 use super::super::input::variable_name;

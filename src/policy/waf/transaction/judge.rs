@@ -1,4 +1,7 @@
 //! One rule judged: its probe, its links, the values they ask about.
+//!
+//! A probe only rules out: whether a rule matches is decided by its links. Operators are asked in the order of targets and
+//! members, because scores and captures depend on it.
 
 use super::super::compile::{Ask, Disposition, Left, Link, Number, Order, Right, Rule, RuleSet, Values};
 use super::super::model::Variable;
