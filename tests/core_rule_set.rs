@@ -210,7 +210,7 @@ fn disguised_bodies_are_judged_like_plain_ones() {
     let attack = "\\u0027 union select 1\\u002c2 from users -- <script>alert(1)</script>";
     let plain = format!("{{\"q\":\"{attack}\"}}");
     let wide: Vec<u8> = plain.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let many = format!("[{}\"{attack}\"]", "\"x\",".repeat(1_200));
+    let many = format!("[{}\"{attack}\"]", "\"x\",".repeat(5_000));
     let deep = format!("{}\"{attack}\"", "[".repeat(200));
     let multipart = |parameters: &str| {
         let field = "' union select 1,2 from users -- <script>alert(1)</script>";

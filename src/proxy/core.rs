@@ -56,6 +56,8 @@ pub struct Core {
     keys: RefCell<Vec<Vec<u8>>>,
     #[expect(clippy::vec_box, reason = "it is lent to an exchange, and some kilobytes would move each time")]
     transactions: RefCell<Vec<Box<Transaction>>>,
+    /// Long bodies that are being judged by rules of a firewall.
+    pub judging: Cell<u32>,
 }
 
 /// What a core is made of.
@@ -124,6 +126,7 @@ impl Core {
             date: RefCell::new((0, [b' '; DATE_BYTES])),
             keys: RefCell::default(),
             transactions: RefCell::default(),
+            judging: Cell::new(0),
         }
     }
 

@@ -4,6 +4,7 @@
 //! The body is read once: what is inspected is what goes up.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::io::Read as _;
 use std::net::SocketAddr;
 
@@ -70,9 +71,37 @@ async fn judge(
         true => look_at(client, guard).inspect_err(|failure| say_coding(exchange, failure))?,
         false => Seen { bytes: Cow::Borrowed(&[]), whole: true },
     };
+    let _seat = if seen.bytes.len() > LONG_BODY_BYTES { Some(Box::pin(seat(core)).await?) } else { None };
     transaction.begin_body(rules, &view(client, exchange), &seen.bytes, seen.whole);
     let verdict = self::verdict(rules, transaction).await;
     conclude(core, guard, exchange, transaction, verdict)
+}
+
+/// Bodies longer than this are judged a few at a time on a core: what is transformed of one may be many times as long.
+const LONG_BODY_BYTES: usize = 16 * 1024;
+const LONG_BODIES_MAX: u32 = 4;
+/// How long one waits for its turn before that is overload.
+const SEAT_WAIT_MS: u64 = 5_000;
+
+/// One of the places for long bodies, until it is dropped.
+struct Seat<'c>(&'c Cell<u32>);
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+async fn seat(core: &Core) -> Result<Seat<'_>, Failure> {
+    let deadline_ms = clock::now_ms() + SEAT_WAIT_MS;
+    while core.judging.get() >= LONG_BODIES_MAX {
+        if clock::now_ms() > deadline_ms {
+            return Err(Failure { reason: Reason::Overload, detail: Some("firewall_busy") });
+        }
+        task::pause(1).await;
+    }
+    core.judging.set(core.judging.get() + 1);
+    Ok(Seat(&core.judging))
 }
 
 /// What the rules say. Where that takes long, others have their turns in between.

@@ -28,9 +28,9 @@ pub use names::variable_name;
 use super::model::{BodyProcessor, Variable};
 use crate::http::RequestHead;
 
-/// Arguments of one request, query and body together: more are not taken apart. What is behind the last one stands in it
+/// Arguments of one request, query and body together; requests with many tools come to thousands. More are not taken apart. What is behind the last one stands in it
 /// undivided, so that nothing goes unseen, and REQBODY_ERROR is 1.
-pub const ARGS_MAX: usize = 1_000;
+pub const ARGS_MAX: usize = 4_000;
 /// Cookies of one request; the last one holds the rest undivided.
 pub const COOKIES_MAX: usize = 256;
 /// How deep JSON and XML may be nested: twice what generated schemas come to, and no recursion depends on it.

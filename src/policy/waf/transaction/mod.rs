@@ -111,16 +111,16 @@ impl Transaction {
     /// Phase 1, the head, to its end. Forgets what an earlier request left.
     pub fn head(&mut self, rules: &RuleSet, view: &HeadView<'_>) -> Verdict {
         self.begin_head(rules, view);
-        self.to_end(rules)
+        self.finish(rules)
     }
 
     /// Phase 2 to its end; see [`begin_body`](Self::begin_body).
     pub fn body(&mut self, rules: &RuleSet, view: &HeadView<'_>, body: &[u8], whole: bool) -> Verdict {
         self.begin_body(rules, view, body, whole);
-        self.to_end(rules)
+        self.finish(rules)
     }
 
-    fn to_end(&mut self, rules: &RuleSet) -> Verdict {
+    fn finish(&mut self, rules: &RuleSet) -> Verdict {
         loop {
             if let Some(verdict) = self.step(rules) {
                 return verdict;

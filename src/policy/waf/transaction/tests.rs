@@ -196,6 +196,41 @@ fn a_note_shows_nothing_that_the_request_brought() {
 }
 
 #[test]
+fn what_is_a_name_only_because_it_has_no_value_is_not_shown() {
+    let text = "SecRule ARGS_NAMES|REQUEST_COOKIES_NAMES \"@contains sesame\" \"id:1,phase:2,pass,log\"\n";
+    for (body, shown) in [("opensesame", "ARGS_NAMES:***"), ("opensesame=1", "ARGS_NAMES:opensesame")] {
+        assert_eq!(&*form(text, body).1[0].variable, shown, "{body}");
+    }
+    let (_, notes) = judged(&rules(text), "/", "application/json", b"{\"sesame\":[]}");
+    assert_eq!(&*notes[0].variable, "ARGS_NAMES:json.sesame");
+}
+
+#[test]
+fn judging_in_turns_comes_to_the_same() {
+    let rule = |n: u32| format!("SecRule ARGS \"@detectSQLi\" \"id:{n},phase:2,pass,log\"\n");
+    let text: String = (1..20).map(rule).collect();
+    let rules = rules(&(text + "SecRule ARGS \"@contains z\" \"id:99,phase:2,deny\"\n"));
+    let body = "a=ab+ab+ab&".repeat(900) + "b=1+or+1=1&c=z";
+    let head =
+        head_of("POST /p HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n").unwrap();
+    let mut whole = Transaction::default();
+    let expected = judge_with(&mut whole, &rules, &head, body.as_bytes());
+    let mut transaction = Transaction::default();
+    transaction.begin_head(&rules, &view(&head));
+    assert_eq!(transaction.step(&rules), Some(Verdict::Pass));
+    transaction.begin_body(&rules, &view(&head), body.as_bytes(), true);
+    let mut turns = 1;
+    let verdict = loop {
+        match transaction.step(&rules) {
+            Some(verdict) => break verdict,
+            None => turns += 1,
+        }
+    };
+    assert!(turns > 2 && verdict == expected, "{turns} turns: {verdict:?}");
+    assert_eq!(ids(transaction.notes()), ids(whole.notes()));
+}
+
+#[test]
 fn many_notes_have_a_bound_and_the_one_that_decides_is_kept() {
     let mut text: String = (1..=200).map(|n| format!("SecAction \"id:{n},phase:2,pass,log\"\n")).collect();
     text.push_str("SecAction \"id:999,phase:2,deny,log\"\n");
