@@ -43,9 +43,9 @@ fn ask(limits: &[Arc<Limit>], leases: &Leases, address: u32) -> bool {
     let asker = Asker { address, caller: None, route: "r", head: None };
     let desk = Desk { leases, core: 0, now_ns: clock::now_ms() * 1_000_000 };
     let mut seats = Seats::default();
-    match charge(desk, limits, &asker, &mut seats) {
+    match charge(desk, limits.into(), &asker, &mut seats) {
         Verdict::Passed(receipt) => {
-            receipt.count(0, limits);
+            receipt.count(0, limits.into());
             true
         }
         Verdict::Refused(_) => false,

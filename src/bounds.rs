@@ -182,13 +182,15 @@ pub const LIMITS_BYTES_MIN: u64 = 64 * 1024;
 pub const LIMITS_PER_ROUTE_MAX: usize = 32;
 /// Those of them that count what is in flight.
 pub const IN_FLIGHT_LIMITS_MAX: usize = 4;
+/// Limits of one caller beside those of the route; each may count what is in flight.
+pub const CALLER_LIMITS_MAX: usize = 4;
 /// Requests that may wait for their time under one limit, where it does not say.
 pub const WAITING_DEFAULT: u64 = 1_000;
 /// Ceiling of how long such a request waits, milliseconds.
 pub const DELAY_MS_MAX: u64 = 300_000;
 
 const _: () = {
-    assert!(LIMITS_PER_ROUTE_MAX <= 32, "a receipt has a bit for each");
+    assert!(LIMITS_PER_ROUTE_MAX + CALLER_LIMITS_MAX <= 64, "a receipt has a bit for each");
     assert!(IN_FLIGHT_LIMITS_MAX <= LIMITS_PER_ROUTE_MAX);
     assert!(LIMITS_BYTES_MIN <= LIMITS_BYTES_DEFAULT);
     assert!(HTTP2_STREAM_WINDOW_BYTES <= HTTP2_CONNECTION_WINDOW_BYTES);

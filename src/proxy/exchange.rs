@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use super::core::Core;
 use super::failure::Failure;
@@ -12,7 +13,7 @@ use crate::cache::cache_status::Status;
 use crate::h1::{BodyDecoder, RequestFraming};
 use crate::http::{FieldId, RequestHead};
 use crate::net::{Input, Stream, Timer};
-use crate::policy::limit::{Receipt, Seats};
+use crate::policy::limit::{Limit, Receipt, Seats};
 use crate::stats::CacheOutcome;
 
 /// The other end of a downstream connection.
@@ -175,8 +176,8 @@ pub struct Exchange<'s> {
     pub refusal: Option<Box<Refusal>>,
     /// The name of the key that asks, where the route knows keys.
     pub caller: Option<&'s str>,
-    /// Names of the limits that count for that key beside those of the route.
-    pub caller_limits: &'s [Box<str>],
+    /// Limits that count for that key beside those of the route.
+    pub caller_limits: &'s [Arc<Limit>],
     /// The rule of the firewall that matched, where one did.
     pub rule: Option<Box<RuleNote>>,
     /// How many matches of rules are counted already.

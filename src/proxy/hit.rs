@@ -154,7 +154,9 @@ pub fn send_at_once(case: Case<'_>, exchange: &mut Exchange<'_>, kept: Rc<Kept>)
     let Case { core, client, .. } = case;
     let Content::Answer(answer) = &*kept.content else { return AtOnce::NotNow };
     let keep_alive = keeps_alive(core, client);
-    if answer.body.length() > AT_ONCE_BYTES_MAX || !keep_alive {
+    // Who counts what is in flight counts it until the last byte is out.
+    let most = if exchange.seats.is_empty() { AT_ONCE_BYTES_MAX } else { COPY_BYTES_MAX };
+    if answer.body.length() > most || !keep_alive {
         return AtOnce::NotNow;
     }
     let mut head = core.buffers.small();

@@ -9,13 +9,16 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::CALLER_LIMITS_MAX;
 use crate::policy::auth::key::{NewKey, RANDOM_BYTES, SecretHash, is_id};
 use crate::policy::auth::model::Pattern;
 use crate::policy::auth::{CallerParts, Callers, Former};
+use crate::policy::limit::Limit;
 
 /// Bytes of a store.
 const STORE_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -87,7 +90,12 @@ impl Store {
     /// What is wrong with it, without its path.
     pub fn read(path: &Path) -> Result<Self, String> {
         let cannot = |error: std::io::Error| format!("cannot be read: {error}");
-        if fs::metadata(path).map_err(cannot)?.len() > STORE_BYTES_MAX {
+        let about = fs::metadata(path).map_err(cannot)?;
+        // A pipe would be waited for, and a device has no end.
+        if !about.is_file() {
+            return Err("is no file".to_owned());
+        }
+        if about.len() > STORE_BYTES_MAX {
             return Err(format!("is larger than {STORE_BYTES_MAX} bytes"));
         }
         Self::parse(&fs::read(path).map_err(cannot)?)
@@ -108,12 +116,16 @@ impl Store {
         Ok(store)
     }
 
-    /// The callers, for requests.
+    /// The callers, for requests. `limit` knows the limits by their names.
     ///
     /// # Errors
     /// None for a store that was read.
-    pub fn callers(&self) -> Result<Callers, String> {
-        let parts: Result<Vec<_>, String> = self.keys.iter().map(StoredKey::parts).collect();
+    pub fn callers(&self, limit: impl Fn(&str) -> Option<Arc<Limit>>) -> Result<Callers, String> {
+        let parts = self.keys.iter().map(|key| {
+            let limits = key.limits.iter().filter_map(|name| limit(name)).collect();
+            Ok(CallerParts { limits, ..key.parts()? })
+        });
+        let parts: Result<Vec<_>, String> = parts.collect();
         Ok(Callers::new(parts?))
     }
 
@@ -194,7 +206,7 @@ impl StoredKey {
             expires_ms: self.expires.as_deref().map(from_time).transpose()?,
             routes: boxed(&self.routes),
             models: self.models.iter().map(|text| Pattern::new(text)).collect(),
-            limits: boxed(&self.limits),
+            limits: Box::default(),
             disabled: self.disabled,
         })
     }
@@ -211,6 +223,9 @@ impl StoredKey {
             if !fits {
                 return Err(of(&format!("{text:?} is not 1 to {NAME_BYTES_MAX} bytes without control characters")));
             }
+        }
+        if self.limits.len() > CALLER_LIMITS_MAX {
+            return Err(of(&format!("it has more than {CALLER_LIMITS_MAX} limits")));
         }
         from_time(&self.created).map_err(|why| of(&why))?;
         self.parts().map(drop).map_err(|why| of(&why))
@@ -240,8 +255,16 @@ pub fn change<T>(path: &Path, create: bool, change: impl FnOnce(&mut Store) -> R
 /// Holds until it is dropped. The file stays: who removed it would let two in.
 fn lock(path: &Path) -> Result<File, String> {
     let beside = beside(path, ".lock");
-    let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&beside);
-    let file = open.map_err(|error| format!("{} cannot be opened: {error}", beside.display()))?;
+    let mut options = OpenOptions::new();
+    // Nobody is led elsewhere by a link that somebody else has put there.
+    options
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    let file = options.open(&beside).map_err(|error| format!("{} cannot be opened: {error}", beside.display()))?;
+    give_to_owner(&file, path).map_err(|error| format!("{} cannot be given away: {error}", beside.display()))?;
     file.lock().map_err(|error| format!("{} cannot be locked: {error}", beside.display()))?;
     Ok(file)
 }
@@ -269,16 +292,20 @@ fn write(path: &Path, store: &Store) -> std::io::Result<()> {
 fn write_new(path: &Path, new: &Path, text: &[u8]) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
     file.write_all(text)?;
-    // Who could read the store before must be able to read it: it may be the gateway's user, and we root.
-    if let (Ok(former), Ok(own)) = (fs::metadata(path), file.metadata())
-        && (former.uid(), former.gid()) != (own.uid(), own.gid())
-    {
-        fchown(&file, Some(former.uid()), Some(former.gid()))?;
-    }
+    give_to_owner(&file, path)?;
     file.sync_all()?;
     fs::rename(new, path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
+}
+
+/// Who could read the store before must be able to read it, and to change it: it may be the gateway's user, and we root.
+fn give_to_owner(file: &File, store: &Path) -> std::io::Result<()> {
+    let (Ok(former), Ok(own)) = (fs::metadata(store), file.metadata()) else { return Ok(()) };
+    match (former.uid(), former.gid()) == (own.uid(), own.gid()) {
+        true => Ok(()),
+        false => fchown(file, Some(former.uid()), Some(former.gid())),
+    }
 }
 
 fn random() -> Result<[u8; RANDOM_BYTES], String> {
@@ -327,7 +354,7 @@ mod tests {
     }
 
     fn counts(path: &Path, key: &str, now_ms: u64) -> bool {
-        let callers = Store::read(path).unwrap().callers().unwrap();
+        let callers = Store::read(path).unwrap().callers(|_| None).unwrap();
         callers.find(&Key::parse(key.as_bytes()).unwrap(), now_ms).is_ok()
     }
 

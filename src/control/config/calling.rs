@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::fields::{self, Change, Secret, Side};
+use super::limiting::Limiting;
 use super::problems::{At, Place};
 use super::raw::{RawConfig, RawRoute, RawUpstream};
 use super::raw_callers::{RawAccess, RawCredential};
@@ -51,7 +52,11 @@ fn rule(raw: &RawAccess, context: &Context<'_>) -> Option<Arc<AccessRule>> {
 }
 
 /// The callers of the store, and where it is.
-pub(super) fn callers(raw: &RawConfig, context: &Context<'_>) -> (Arc<Callers>, Option<PathBuf>) {
+pub(super) fn callers(
+    raw: &RawConfig,
+    limiting: &Limiting<'_>,
+    context: &Context<'_>,
+) -> (Arc<Callers>, Option<PathBuf>) {
     let Some(store) = raw.callers.as_ref().and_then(|callers| callers.store.as_ref()) else {
         return (Arc::default(), None);
     };
@@ -60,7 +65,7 @@ pub(super) fn callers(raw: &RawConfig, context: &Context<'_>) -> (Arc<Callers>, 
         return (Arc::default(), Some(path));
     }
     let read = Store::read(&path).and_then(|store| {
-        let callers = store.callers()?;
+        let callers = store.callers(|name| limiting.of_key(name))?;
         Ok((store, callers))
     });
     let callers = match read {
@@ -71,6 +76,7 @@ pub(super) fn callers(raw: &RawConfig, context: &Context<'_>) -> (Arc<Callers>, 
         }
         Ok((keys, callers)) => {
             warn_of_unknown_routes(&keys, raw, &store.place, context);
+            warn_of_unknown_limits(&keys, limiting, &store.place, context);
             Arc::new(callers)
         }
     };
@@ -84,6 +90,15 @@ fn warn_of_unknown_routes(store: &Store, raw: &RawConfig, place: &Place, context
         for route in key.routes.iter().filter(|route| !is_known(route)) {
             let what = format!("the key {:?} may use the route {route:?}, and none has that name", key.name);
             context.problems.warn(place, what, "give the route its `name`, or make another key");
+        }
+    }
+}
+
+fn warn_of_unknown_limits(store: &Store, limiting: &Limiting<'_>, place: &Place, context: &Context<'_>) {
+    for key in &store.keys {
+        for limit in key.limits.iter().filter(|limit| !limiting.is_known(limit)) {
+            let what = format!("the key {:?} has the limit {limit:?}, and there is none of that name", key.name);
+            context.problems.warn(place, what, "add [[limit]] with this name, or make another key");
         }
     }
 }

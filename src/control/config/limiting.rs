@@ -138,6 +138,18 @@ impl Limiting<'_> {
         }
     }
 
+    /// A limit that a key names, where there is one.
+    pub fn of_key(&self, name: &str) -> Option<Arc<Limit>> {
+        let known = self.known.iter().find(|known| known.name.as_str() == name)?;
+        known.used.replace(true);
+        known.limit.clone()
+    }
+
+    /// Whether there is a limit of this name, right or wrong.
+    pub fn is_known(&self, name: &str) -> bool {
+        self.known.iter().any(|known| known.name.as_str() == name)
+    }
+
     /// Limits that nothing has to pass.
     pub fn warn_unused(&self, problems: &Problems) {
         for known in self.known.iter().filter(|known| !*known.used.borrow()) {

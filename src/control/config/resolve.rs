@@ -66,7 +66,7 @@ pub(super) fn resolve(raw: &RawConfig, context: &Context<'_>) -> Plan {
     let guards = Guards::resolve(raw, context);
     let terms = routes::Terms { house: &house, limiting: &limiting, guards: &guards, bytes };
     let routes = routes::resolve(&raw.routes, &raw.upstreams, &upstreams, &terms, context);
-    let (callers, callers_store) = calling::callers(raw, context);
+    let (callers, callers_store) = calling::callers(raw, &limiting, context);
     calling::check(raw, &upstreams, &routes, context);
     limiting.warn_unused(context.problems);
     let server = &raw.server;

@@ -3,11 +3,14 @@
 //! Pure. Looking a caller up costs one hash of its id and one SHA-256, whether or not the id is known, and secrets are
 //! compared in constant time. Never holds a secret.
 
+use std::sync::Arc;
+
 use ahash::AHashMap;
 use subtle::ConstantTimeEq;
 
 use super::key::{Id, Key, SecretHash};
 use super::model::Pattern;
+use crate::policy::limit::Limit;
 
 /// All callers.
 #[derive(Default)]
@@ -35,8 +38,8 @@ pub struct CallerParts {
     pub routes: Box<[Box<str>]>,
     /// Models that it may ask; empty = all.
     pub models: Box<[Pattern]>,
-    /// Names of limits that count for it beside those of the route.
-    pub limits: Box<[Box<str>]>,
+    /// Limits that count for it beside those of the route; at most [`crate::bounds::CALLER_LIMITS_MAX`].
+    pub limits: Box<[Arc<Limit>]>,
     pub disabled: bool,
 }
 
@@ -101,8 +104,8 @@ impl Caller {
         &self.parts.name
     }
 
-    /// Names of limits that count for it beside those of the route.
-    pub fn limits(&self) -> &[Box<str>] {
+    /// Limits that count for it beside those of the route.
+    pub fn limits(&self) -> &[Arc<Limit>] {
         &self.parts.limits
     }
 

@@ -1,8 +1,6 @@
 //! What clients are told of a limit: the fields of draft-ietf-httpapi-ratelimit-headers-10, and Retry-After.
 
-use std::sync::Arc;
-
-use super::{Asker, Cause, Limit, Refused};
+use super::{Asker, Cause, Limit, Limits, Refused};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -28,7 +26,7 @@ impl Limit {
 }
 
 /// Field lines that tell a request that passes what is left, of those limits that say it; `None` = of none.
-pub fn lines(limits: &[Arc<Limit>], now_ns: u64, asker: &Asker<'_>) -> Option<Box<str>> {
+pub fn lines(limits: Limits<'_>, now_ns: u64, asker: &Asker<'_>) -> Option<Box<str>> {
     let mut lines = String::new();
     for limit in limits.iter().filter(|limit| limit.headers) {
         let (Some(rate), Some(remaining)) = (&limit.rate, limit.remaining(now_ns, asker)) else { continue };

@@ -7,12 +7,15 @@
 //! addresses evicts such keys as have hardly been used, his own among them.
 //!
 //! No lock. Every change of a word is a compare-and-swap from what was seen under the tag, also the one that gives the
-//! cell to another key, so no charge is lost or lands on a stranger's cell. What can happen: two cores that meet a new
-//! key at once give it two cells, one of which is forgotten; that costs at most one lease.
+//! cell to another key. What can happen to a rate: two cores that meet a new key at once give it two cells, one of which
+//! is forgotten; a cell that got another key in between, and by chance the same TAT, is charged in that one's stead.
+//! Either costs at most one lease. A count is taken back where its cell got another key in between, and where a new key
+//! has got two cells both are counted, so no more are in flight than may.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release, SeqCst};
+use std::sync::atomic::fence;
 
 use super::key::{Asker, Key, KeyPart, Prefixes, Secret};
 use super::rate::{Rate, Taken};
@@ -150,18 +153,31 @@ impl Table {
     pub(super) fn enter(&self, key: Key, most: u64, now_ns: u64) -> Counted<'_> {
         let (bucket, tag) = (self.bucket(key), key.tag(CLASS_COUNT));
         loop {
-            match bucket.word(tag) {
-                Some((_, seen)) if seen >= most => return Counted::Refused,
-                Some((word, seen)) => {
-                    if word.compare_exchange(seen, seen + 1, AcqRel, Acquire).is_ok() {
-                        return Counted::Seated(Seat(word));
+            let Some((word, seen)) = bucket.word(tag) else {
+                match bucket.claim(tag, 1, now_ns) {
+                    Claim::Done(word) => {
+                        let seat = Seat(word);
+                        // Of two cores that give a new key a cell each, at least one sees both, and begins again.
+                        fence(SeqCst);
+                        if bucket.others(tag, word).is_none() {
+                            return Counted::Seated(seat);
+                        }
                     }
-                }
-                None => match bucket.claim(tag, 1, now_ns) {
-                    Claim::Done(word) => return Counted::Seated(Seat(word)),
                     Claim::Full => return Counted::Untracked,
                     Claim::Lost => {}
-                },
+                }
+                continue;
+            };
+            // Only the first cell of a key is raised: what a second one says can have become less, never more.
+            if seen + bucket.others(tag, word).unwrap_or(0) >= most {
+                return Counted::Refused;
+            }
+            if word.compare_exchange(seen, seen + 1, AcqRel, Acquire).is_ok() {
+                let seat = Seat(word);
+                // The cell may have got another key, and lost all its requests, since we looked: from here on it stays.
+                if bucket.holds(tag, word) {
+                    return Counted::Seated(seat);
+                }
             }
         }
     }
@@ -185,6 +201,18 @@ impl Bucket {
             // The cell may have got another key in between; from here on that would change the word.
             (at.load(Acquire) == tag).then_some((word, seen))
         })
+    }
+
+    /// What cells beside this one say under a tag; `None` = there is none.
+    fn others(&self, tag: u64, beside: &AtomicU64) -> Option<u64> {
+        let cells = self.tags.iter().zip(&self.words);
+        let others = cells.filter(|(at, word)| !std::ptr::eq(*word, beside) && at.load(Acquire) == tag);
+        others.map(|(_, word)| word.load(Acquire)).reduce(|sum, count| sum + count)
+    }
+
+    /// Whether this word is that of a tag.
+    fn holds(&self, tag: u64, word: &AtomicU64) -> bool {
+        self.tags.iter().zip(&self.words).any(|(at, other)| std::ptr::eq(other, word) && at.load(Acquire) == tag)
     }
 
     /// Gives the cell that says least to a key.

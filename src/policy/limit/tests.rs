@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use proptest::prelude::*;
 
@@ -40,7 +40,7 @@ fn desk(leases: &Leases, now_ns: u64) -> Desk<'_> {
 
 fn passes(limits: &[Arc<Limit>], leases: &Leases, now_ns: u64, address: u32) -> bool {
     let mut seats = Seats::default();
-    matches!(charge(desk(leases, now_ns), limits, &asker(address), &mut seats), Verdict::Passed(_))
+    matches!(charge(desk(leases, now_ns), limits.into(), &asker(address), &mut seats), Verdict::Passed(_))
 }
 
 /// All cores ask in turn, far more often than is allowed, for 30 seconds of made-up time.
@@ -88,6 +88,48 @@ fn racing_threads_get_the_burst() {
     let admitted = admitted.into_inner();
     // Each thread spends all it has leased before it is refused; one may have met the new key beside another.
     assert!((1_000..=1_000 + threads as u64).contains(&admitted), "{admitted}");
+}
+
+/// Threads that meet new keys at the same moment, in one bucket from which they drive each other out: never more in
+/// flight under a key than may be, no count on a stranger's cell, and nothing is left behind.
+#[test]
+fn racing_threads_never_sit_on_one_seat() {
+    const KEYS: usize = 12;
+    let threads = 4;
+    let table = Table::new(BUCKET_BYTES, threads);
+    let limits = [Arc::new(Limit { in_flight: Some(1), ..limit(1, &table, None) })];
+    let seated: [AtomicU64; KEYS] = Default::default();
+    let (most, refused_alone) = (AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (limits, seated, most, refused_alone) = (&limits, &seated, &most, &refused_alone);
+            scope.spawn(move || {
+                let leases = Leases::default();
+                for round in 0..60_000usize {
+                    // Three turns with a key, then another one: few are met at once, and all are new again and again.
+                    let address = (round / 3 + thread / 2 * 5) % KEYS;
+                    let mut seats = Seats::default();
+                    let asker = asker(address as u32);
+                    match charge(desk(&leases, START), limits[..].into(), &asker, &mut seats) {
+                        Verdict::Passed(_) if !seats.is_empty() => {
+                            most.fetch_max(seated[address].fetch_add(1, SeqCst) + 1, SeqCst);
+                            std::hint::spin_loop();
+                            seated[address].fetch_sub(1, SeqCst);
+                        }
+                        Verdict::Passed(_) => {}
+                        Verdict::Refused(_) => drop(refused_alone.fetch_add(1, Relaxed)),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(most.into_inner(), 1, "one seat, one request");
+    let free = (0..8).filter(|address| {
+        let mut seats = Seats::default();
+        charge(desk(&Leases::default(), START), limits[..].into(), &asker(*address), &mut seats);
+        !seats.is_empty()
+    });
+    assert_eq!(free.count(), 8, "all have left");
 }
 
 /// A key that is used up stays so, while many times more addresses than there are cells come by.
@@ -150,7 +192,7 @@ fn seats_are_left_however_it_ends() {
     let leases = Leases::default();
     let enter = |now| {
         let mut seats = Seats::default();
-        match charge(desk(&leases, now), &limits, &asker(7), &mut seats) {
+        match charge(desk(&leases, now), limits[..].into(), &asker(7), &mut seats) {
             Verdict::Passed(_) => Ok(seats),
             Verdict::Refused(refused) => Err(refused.cause),
         }
@@ -165,15 +207,70 @@ fn seats_are_left_however_it_ends() {
     drop(second);
     let dry = [Arc::new(Limit { in_flight: Some(1), dry_run: true, ..limit(3, &table, Rate::new(1, SECOND, 0, 0)) })];
     let mut seats = Seats::default();
-    let verdict = charge(desk(&leases, START), &dry, &asker(7), &mut seats);
+    let verdict = charge(desk(&leases, START), dry[..].into(), &asker(7), &mut seats);
     let Verdict::Passed(receipt) = verdict else { panic!("a dry run lets all pass") };
-    receipt.count(0, &dry);
-    let Verdict::Passed(receipt) = charge(desk(&leases, START), &dry, &asker(7), &mut seats) else {
+    receipt.count(0, dry[..].into());
+    let Verdict::Passed(receipt) = charge(desk(&leases, START), dry[..].into(), &asker(7), &mut seats) else {
         panic!("as before")
     };
-    receipt.count(0, &dry);
+    receipt.count(0, dry[..].into());
     let counters = &dry[0].state.counters;
     assert_eq!(Outcome::ALL.map(|outcome| counters.value(outcome)), [1, 0, 0, 1]);
+}
+
+/// A dry run makes nobody wait, and never refuses for want of a place to wait in.
+#[test]
+fn a_dry_run_makes_nobody_wait() {
+    let table = Table::new(1 << 20, 1);
+    let rate = Rate::new(1, SECOND, 0, 10 * SECOND);
+    let limits = [Arc::new(Limit { dry_run: true, ..limit(1, &table, rate) })];
+    for outcome in [Outcome::Passed, Outcome::Delayed] {
+        let verdict = charge(desk(&Leases::default(), START), limits[..].into(), &asker(7), &mut Seats::default());
+        let Verdict::Passed(receipt) = verdict else { panic!("a dry run lets all pass") };
+        receipt.count(0, limits[..].into());
+        assert_eq!(receipt.wait_ns, 0);
+        assert_eq!(limits[0].state.counters.value(outcome), 1);
+    }
+}
+
+/// What is given back after a wait, when the bucket is full again, is not there on top of it.
+#[test]
+fn what_is_given_back_late_does_not_add_up() {
+    let table = Table::new(1 << 20, 1);
+    let limits = [Arc::new(limit(1, &table, Rate::new(100, SECOND, 9, 0)))];
+    let leases = Leases::default();
+    let take = |now| match charge(desk(&leases, now), limits[..].into(), &asker(7), &mut Seats::default()) {
+        Verdict::Passed(receipt) => Some(receipt),
+        Verdict::Refused(_) => None,
+    };
+    let receipts: Vec<_> = (0..).map_while(|_| take(START)).collect();
+    assert_eq!(receipts.len(), 10);
+    let later = START + 10 * SECOND;
+    // A lease that is fresh, to which tokens could be added.
+    assert!(take(later).is_some());
+    for receipt in &receipts {
+        receipt.give_back_late(desk(&leases, later), limits[..].into(), &asker(7), &mut Seats::default());
+    }
+    assert!((0..).map_while(|_| take(later)).count() <= 10);
+}
+
+/// Limits of a caller come to those of the route; one that is both is charged once.
+#[test]
+fn limits_of_a_caller_come_to_those_of_the_route() {
+    let table = Table::new(1 << 20, 1);
+    let route = [Arc::new(limit(1, &table, Rate::new(1, SECOND, 5, 0)))];
+    let own = [Arc::clone(&route[0]), Arc::new(limit(2, &table, Rate::new(1, SECOND, 2, 0)))];
+    let leases = Leases::default();
+    let passes = |limits: Limits<'_>| {
+        let verdict = charge(desk(&leases, START), limits, &asker(7), &mut Seats::default());
+        matches!(verdict, Verdict::Passed(_))
+    };
+    assert_eq!((0..9).filter(|_| passes(Limits::new(&route, &own))).count(), 3);
+    assert_eq!((0..9).filter(|_| passes(Limits::new(&route, &[]))).count(), 3, "three of six are left");
+    let everybody = Limit { key: Box::new([KeyPart::All]), ..limit(3, &table, Rate::new(1, SECOND, 0, 0)) };
+    let everybody = [Arc::new(everybody)];
+    assert!((0..9).all(|_| passes(Limits::of_strangers(&everybody))), "strangers do not use up what all share");
+    assert!(!passes(Limits::of_strangers(&route)));
 }
 
 /// Each request waits until its time, and what is given back is there for the next one.
@@ -184,7 +281,7 @@ fn a_delay_spreads_requests_and_takes_charges_back() {
     let leases = Leases::default();
     let ask = || {
         let mut seats = Seats::default();
-        charge(desk(&leases, START), &limits, &asker(7), &mut seats)
+        charge(desk(&leases, START), limits[..].into(), &asker(7), &mut seats)
     };
     let mut waits = Vec::new();
     let refused = loop {
@@ -196,8 +293,8 @@ fn a_delay_spreads_requests_and_takes_charges_back() {
     assert_eq!(waits.iter().map(|(wait, _)| *wait).collect::<Vec<_>>(), [0, 0, 100, 200]);
     assert_eq!((refused.cause, refused.retry_after_s()), (Cause::Rate { ready_in_ns: 50 * MS }, 1));
     let last = waits[3].1;
-    assert!(last.slowest(&limits).is_some());
-    last.give_back(desk(&leases, START), &limits, &asker(7), &mut Seats::default());
+    assert!(last.slowest(limits[..].into()).is_some());
+    last.give_back_late(desk(&leases, START), limits[..].into(), &asker(7), &mut Seats::default());
     let Verdict::Passed(again) = ask() else { panic!("the place is free again") };
     assert_eq!(again.wait_ns / MS, 200);
 }
@@ -224,7 +321,7 @@ fn counts_are_never_given_up() {
     let leases = Leases::default();
     let enter = |address| {
         let mut seats = Seats::default();
-        let verdict = charge(desk(&leases, START), &limits, &asker(address), &mut seats);
+        let verdict = charge(desk(&leases, START), limits[..].into(), &asker(address), &mut seats);
         matches!(verdict, Verdict::Passed(_)).then_some(seats)
     };
     let held: Vec<_> = (0..8).map(|address| enter(address).unwrap()).collect();

@@ -6,30 +6,29 @@
 use super::AtOnceVerdict;
 use crate::base::clock;
 use crate::net::{ReadError, Until, Wait};
-use crate::policy::limit::{Asker, Cause, Outcome, Receipt, Refused, Verdict, charge, lines};
-use crate::proxy::core::{Core, CoreService};
+use crate::policy::limit::{Asker, Cause, Limits, Outcome, Receipt, Refused, Verdict, charge, lines};
+use crate::proxy::core::Core;
 use crate::proxy::exchange::{Client, Exchange, Refusal};
 use crate::proxy::failure::Failure;
 use crate::proxy::route::Route;
 use crate::stats::Reason;
 
-/// Charges the request to all limits of its route; waits where a limit lets it wait.
+/// Charges the request to all limits of its route and its caller; waits where a limit lets it wait.
 ///
 /// # Errors
 /// Which kind of limit refused it, or that the client left while it waited.
 pub async fn admit<'s>(
     core: &Core,
-    _service: &'s CoreService,
     route: &'s Route,
     client: &mut Client<'_>,
     exchange: &mut Exchange<'s>,
 ) -> Result<(), Failure> {
-    let limits = &*route.screen.limits;
+    let limits = limits_of(route, exchange);
     if limits.is_empty() {
         return Ok(());
     }
     let receipt = {
-        let asker = asker(route, client, exchange.caller);
+        let asker = asker(route, client, exchange);
         match charge(core.desk(exchange.started_us), limits, &asker, &mut exchange.seats) {
             Verdict::Passed(receipt) => receipt,
             Verdict::Refused(refused) => return Err(refuse(core, exchange, refused)),
@@ -42,7 +41,7 @@ pub async fn admit<'s>(
     receipt.count(core.index, limits);
     if limits.iter().any(|limit| limit.headers) {
         let now_ns = core.desk(exchange.started_us).now_ns;
-        exchange.limit_lines = lines(limits, now_ns, &asker(route, client, exchange.caller));
+        exchange.limit_lines = lines(limits, now_ns, &asker(route, client, exchange));
     }
     Ok(())
 }
@@ -54,8 +53,8 @@ pub fn admit_at_once<'s>(
     client: &Client<'_>,
     exchange: &mut Exchange<'s>,
 ) -> AtOnceVerdict {
-    let limits = &*route.screen.limits;
-    let (desk, asker) = (core.desk(exchange.started_us), asker(route, client, exchange.caller));
+    let limits = limits_of(route, exchange);
+    let (desk, asker) = (core.desk(exchange.started_us), asker(route, client, exchange));
     match charge(desk, limits, &asker, &mut exchange.seats) {
         Verdict::Passed(receipt) if receipt.wait_ns == 0 => {
             exchange.receipt = receipt;
@@ -71,18 +70,27 @@ pub fn admit_at_once<'s>(
 
 /// Counts what [`admit_at_once`] has charged, now that the answer is on its way.
 pub fn settle(core: &Core, route: &Route, exchange: &Exchange<'_>) {
-    exchange.receipt.count(core.index, &route.screen.limits);
+    exchange.receipt.count(core.index, limits_of(route, exchange));
 }
 
 /// Takes back what [`admit_at_once`] has charged.
 pub fn take_back<'s>(core: &Core, route: &'s Route, client: &Client<'_>, exchange: &mut Exchange<'s>) {
     let receipt = std::mem::take(&mut exchange.receipt);
-    let asker = asker(route, client, exchange.caller);
-    receipt.give_back(core.desk(exchange.started_us), &route.screen.limits, &asker, &mut exchange.seats);
+    let (limits, asker) = (limits_of(route, exchange), asker(route, client, exchange));
+    receipt.give_back(core.desk(exchange.started_us), limits, &asker, &mut exchange.seats);
 }
 
-fn asker<'a>(route: &'a Route, client: &'a Client<'_>, caller: Option<&'a str>) -> Asker<'a> {
-    Asker { address: client.peer.ip(), caller, route: &route.name, head: Some(client.head) }
+/// What the request has to pass.
+fn limits_of<'s>(route: &'s Route, exchange: &Exchange<'s>) -> Limits<'s> {
+    match route.screen.callers && exchange.caller.is_none() {
+        true => Limits::of_strangers(&route.screen.limits),
+        false => Limits::new(&route.screen.limits, exchange.caller_limits),
+    }
+}
+
+fn asker<'a>(route: &'a Route, client: &'a Client<'_>, exchange: &Exchange<'a>) -> Asker<'a> {
+    let (address, caller) = (exchange.address, exchange.caller);
+    Asker { address, caller, route: &route.name, head: Some(client.head) }
 }
 
 /// Waits until the request's time has come, in a line that has an end.
@@ -93,7 +101,7 @@ async fn wait<'s>(
     exchange: &mut Exchange<'s>,
     receipt: &Receipt,
 ) -> Result<(), Failure> {
-    let limits = &*route.screen.limits;
+    let limits = limits_of(route, exchange);
     let Some(slowest) = receipt.slowest(limits) else { return Ok(()) };
     let failure = match slowest.waiting.enter() {
         None => {
@@ -110,8 +118,8 @@ async fn wait<'s>(
             }
         }
     };
-    let asker = asker(route, client, exchange.caller);
-    receipt.give_back(core.desk(exchange.started_us), limits, &asker, &mut exchange.seats);
+    let asker = asker(route, client, exchange);
+    receipt.give_back_late(core.desk(exchange.started_us), limits, &asker, &mut exchange.seats);
     Err(failure)
 }
 
