@@ -3,6 +3,7 @@
 mod access;
 mod keys;
 mod leaks;
+mod limits;
 mod store;
 
 use super::harness::config::Endpoint;

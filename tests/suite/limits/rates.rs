@@ -148,6 +148,16 @@ fn a_dry_run_only_counts() {
     assert_eq!((outcome(&gateway, "passed"), outcome(&gateway, "dry_run")), (2.0, 3.0));
 }
 
+/// A dry run makes nobody wait, and has no line that could be full.
+#[test]
+fn a_dry_run_delays_nobody() {
+    let origin = Origin::new().serve(|_| ok("x"));
+    let gateway = limited(&origin, "rate = \"1/m\"\ndelay = \"5m\"\nwaiting = 1\ndry_run = true").start();
+    let mut client = gateway.client();
+    assert_eq!(ask(&mut client, 8), [200; 8]);
+    assert_eq!((outcome(&gateway, "delayed"), outcome(&gateway, "dry_run")), (5.0, 2.0));
+}
+
 /// Requests are told apart by the parts of the key, and the status is the one that is configured.
 #[test]
 fn keys_tell_requests_apart() {
