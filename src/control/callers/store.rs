@@ -257,14 +257,17 @@ fn lock(path: &Path) -> Result<File, String> {
     let beside = beside(path, ".lock");
     let mut options = OpenOptions::new();
     // Nobody is led elsewhere by a link that somebody else has put there.
-    options
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-    let file = options.open(&beside).map_err(|error| format!("{} cannot be opened: {error}", beside.display()))?;
-    give_to_owner(&file, path).map_err(|error| format!("{} cannot be given away: {error}", beside.display()))?;
+    options.write(true).mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    let opened = match options.create_new(true).open(&beside) {
+        // Only what was made here is given away; that fails where there is no right to, and nothing needs it.
+        Ok(file) => {
+            let _ = give_to_owner(&file, path);
+            Ok(file)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => options.create_new(false).open(&beside),
+        Err(error) => Err(error),
+    };
+    let file = opened.map_err(|error| format!("{} cannot be opened: {error}", beside.display()))?;
     file.lock().map_err(|error| format!("{} cannot be locked: {error}", beside.display()))?;
     Ok(file)
 }
@@ -400,6 +403,43 @@ mod tests {
             }
         });
         assert_eq!(Store::read(&path).unwrap().keys.len(), 20);
+    }
+
+    #[test]
+    fn links_pipes_and_remains_do_no_harm() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("callers.json");
+        let elsewhere = folder.path().join("elsewhere");
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join("callers.json.lock")).unwrap();
+        let refused = change(&path, true, |store| store.create(wish("ci"), NOW_MS)).err().unwrap();
+        assert!(refused.contains("cannot be opened") && !elsewhere.exists() && !path.exists(), "{refused}");
+        fs::remove_file(folder.path().join("callers.json.lock")).unwrap();
+        // A writer that died has left a part, and somebody a link to lead us astray.
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join("callers.json.new")).unwrap();
+        let key = change(&path, true, |store| store.create(wish("ci"), NOW_MS)).unwrap().text;
+        assert!(counts(&path, &key, NOW_MS) && !elsewhere.exists());
+        // The store itself may be a link: what it leads to is replaced.
+        let link = folder.path().join("link.json");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        change(&link, false, |store| store.revoke("ci")).unwrap();
+        assert!(link.is_symlink() && !counts(&path, &key, NOW_MS));
+        assert_eq!(Store::read(folder.path()).unwrap_err(), "is no file");
+        assert_eq!(Store::read(Path::new("/dev/zero")).unwrap_err(), "is no file");
+    }
+
+    #[test]
+    fn a_change_that_fails_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("callers.json");
+        let key = change(&path, true, |store| store.create(wish("ci"), NOW_MS)).unwrap().text;
+        let before = fs::read(&path).unwrap();
+        let limits = (0..=CALLER_LIMITS_MAX).map(|i| i.to_string()).collect();
+        let many = change(&path, false, |store| store.create(Wish { limits, ..wish("b") }, NOW_MS)).err().unwrap();
+        assert!(many.contains("more than 4 limits"), "{many}");
+        assert!(change(&path, false, |store| store.rotate("nobody", 0, NOW_MS)).is_err());
+        assert!(change(&path, false, |store| store.rotate("ci", u64::MAX, NOW_MS)).is_err(), "too far away");
+        assert_eq!(fs::read(&path).unwrap(), before);
+        assert!(counts(&path, &key, NOW_MS));
     }
 
     #[test]

@@ -113,6 +113,8 @@ async fn wait<'s>(
             let until = Until::Gone(client.stream);
             let wait = Wait { timer: client.timer, deadline_ms, until };
             match wait.bound(std::future::pending::<()>()).await {
+                // The drain is over, and its end is not the request's time.
+                Err(ReadError::Expired) if client.timer.is_over() => Reason::Draining.into(),
                 Ok(()) | Err(ReadError::Expired) => return Ok(()),
                 Err(_) => Reason::ClientGone.into(),
             }
