@@ -392,7 +392,8 @@ mod stored {
             let router = Router::compile(vec![(matcher, cached), (screened, house)]);
             let key = NewKey::of(&[7; RANDOM_BYTES]);
             let id = key.id.as_bytes().try_into().expect("12 letters");
-            let caller = CallerParts { id, sha256: key.sha256, name: "ci".into(), ..CallerParts::default() };
+            let limits = Box::new([limit()]);
+            let caller = CallerParts { id, sha256: key.sha256, name: "ci".into(), limits, ..CallerParts::default() };
             let callers = Arc::new(Callers::new([caller]));
             let service = Arc::new(Service { router, callers, via: "ringway".into(), ..Service::default() });
             let core = Rc::new(Core::new(Parts::alone(service)));

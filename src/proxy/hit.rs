@@ -22,6 +22,7 @@ use crate::h1::{BodyEncoder, BodyLength};
 use crate::http::Method;
 use crate::net::stream::WriteError;
 use crate::net::{Stream, Timer};
+use crate::policy::limit::KeptSeats;
 use crate::stats::Reason;
 
 /// What of the stored body goes out behind the head.
@@ -56,6 +57,8 @@ pub struct Rest {
     chunks_follow: bool,
     sent: usize,
     next: Next,
+    /// The request is in flight until all is sent.
+    seats: KeptSeats,
 }
 
 struct Composed {
@@ -154,9 +157,7 @@ pub fn send_at_once(case: Case<'_>, exchange: &mut Exchange<'_>, kept: Rc<Kept>)
     let Case { core, client, .. } = case;
     let Content::Answer(answer) = &*kept.content else { return AtOnce::NotNow };
     let keep_alive = keeps_alive(core, client);
-    // Who counts what is in flight counts it until the last byte is out.
-    let most = if exchange.seats.is_empty() { AT_ONCE_BYTES_MAX } else { COPY_BYTES_MAX };
-    if answer.body.length() > most || !keep_alive {
+    if answer.body.length() > AT_ONCE_BYTES_MAX || !keep_alive {
         return AtOnce::NotNow;
     }
     let mut head = core.buffers.small();
@@ -185,7 +186,10 @@ pub fn send_at_once(case: Case<'_>, exchange: &mut Exchange<'_>, kept: Rc<Kept>)
             core.buffers.give(head);
             AtOnce::Done(next_of(keep_alive))
         }
-        Ok(Some(sent)) => AtOnce::Part(Rest { kept, head, chunks_follow, sent, next: next_of(keep_alive) }),
+        Ok(Some(sent)) => {
+            let (next, seats) = (next_of(keep_alive), exchange.seats.keep());
+            AtOnce::Part(Rest { kept, head, chunks_follow, sent, next, seats })
+        }
         Err(_) => {
             core.buffers.give(head);
             exchange.failure = Some(Reason::ClientGone.into());
@@ -222,7 +226,7 @@ pub async fn send_rest(
     send_ms: u64,
     rest: Rest,
 ) -> Result<Next, WriteError> {
-    let Rest { kept, head, chunks_follow, sent, next } = rest;
+    let Rest { kept, head, chunks_follow, sent, next, seats: _seats } = rest;
     let Content::Answer(answer) = &*kept.content else { return Ok(next) };
     let chunks = if chunks_follow { answer.body.chunks() } else { &[] };
     let mut slices: Vec<IoSlice<'_>> =

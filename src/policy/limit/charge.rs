@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::key::{Asker, Key, KeyPart};
 use super::leases::{Leases, Spent};
-use super::table::{Counted, Seat};
+use super::table::{Counted, KeptSeat, Seat};
 use super::{Limit, Outcome};
 use crate::bounds;
 
@@ -30,6 +30,11 @@ pub struct Limits<'l> {
 /// The counts that a request is in. Leaves them when dropped.
 #[derive(Debug, Default)]
 pub struct Seats<'l>([Option<Seat<'l>>; bounds::IN_FLIGHT_LIMITS_MAX + bounds::CALLER_LIMITS_MAX]);
+
+/// [`Seats`] that need no plan to live. Leaves them when dropped.
+#[derive(Debug, Default)]
+#[expect(dead_code, reason = "they are held, not looked at")]
+pub struct KeptSeats(Vec<KeptSeat>);
 
 /// What a request was charged to; bit `i` stands for limit `i`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,6 +121,11 @@ impl<'l> Seats<'l> {
         }
     }
 
+    /// The same counts, for longer than the plan may last.
+    pub fn keep(&mut self) -> KeptSeats {
+        KeptSeats(self.0.iter_mut().filter_map(Option::take).map(Seat::keep).collect())
+    }
+
     /// Leaves all counts.
     pub fn leave(&mut self) {
         *self = Self::default();
@@ -195,7 +205,7 @@ impl Limit {
 
     /// Charges a request to this limit alone. Returns the wait.
     fn charge<'l>(&'l self, desk: Desk<'_>, asker: &Asker<'_>, seats: &mut Seats<'l>) -> Result<u64, Cause> {
-        let (key, table) = (self.key_of(asker), &*self.state.table);
+        let (key, table) = (self.key_of(asker), &self.state.table);
         let mut seated = false;
         if let Some(most) = self.in_flight {
             match table.enter(key, most, desk.now_ns) {

@@ -17,7 +17,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use capacity::{Capacity, Crowd, Member};
-pub use charge::{Cause, Desk, Limits, Receipt, Refused, Seats, Verdict, charge};
+pub use charge::{Cause, Desk, KeptSeats, Limits, Receipt, Refused, Seats, Verdict, charge};
 pub use counters::{Counters, Outcome};
 pub use fields::{lines, seconds_up};
 pub use key::{Asker, KeyPart, Prefixes};

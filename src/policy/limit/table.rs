@@ -59,12 +59,38 @@ impl std::fmt::Debug for Table {
 
 /// One request in a count; leaves it when dropped, however its exchange ends.
 #[derive(Debug)]
-pub struct Seat<'t>(&'t AtomicU64);
+pub struct Seat<'t> {
+    table: &'t Arc<Table>,
+    /// Number among all cells.
+    cell: usize,
+}
+
+/// A [`Seat`] that needs nothing but the table to live.
+#[derive(Debug)]
+pub struct KeptSeat {
+    table: Arc<Table>,
+    cell: usize,
+}
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        // A count above zero stays with its key, so this is the cell that was raised.
-        self.0.fetch_sub(1, Release);
+        self.table.leave(self.cell);
+    }
+}
+
+impl Seat<'_> {
+    /// The same seat, for longer than the plan may last.
+    pub(super) fn keep(self) -> KeptSeat {
+        let kept = KeptSeat { table: Arc::clone(self.table), cell: self.cell };
+        // It is left once, by what it has become.
+        std::mem::forget(self);
+        kept
+    }
+}
+
+impl Drop for KeptSeat {
+    fn drop(&mut self) {
+        self.table.leave(self.cell);
     }
 }
 
@@ -107,9 +133,21 @@ impl Table {
     }
 
     fn bucket(&self, key: Key) -> &Bucket {
+        &self.buckets[self.bucket_index(key)]
+    }
+
+    fn bucket_index(&self, key: Key) -> usize {
         // As good as a remainder, and a multiplication is cheaper; below the length, because `place` is below 2^64.
-        let index = (u128::from(key.place) * self.buckets.len() as u128) >> 64;
-        &self.buckets[index as usize]
+        ((u128::from(key.place) * self.buckets.len() as u128) >> 64) as usize
+    }
+
+    /// Lowers a count.
+    fn leave(&self, cell: usize) {
+        let word = self.buckets.get(cell / WAYS).and_then(|bucket| bucket.words.get(cell % WAYS));
+        // A count above zero stays with its key, so this is the cell that was raised.
+        if let Some(word) = word {
+            word.fetch_sub(1, Release);
+        }
     }
 
     /// Takes up to `wanted` tokens of a key.
@@ -150,13 +188,14 @@ impl Table {
     }
 
     /// Takes a place among the `most` requests of a key that may be in flight.
-    pub(super) fn enter(&self, key: Key, most: u64, now_ns: u64) -> Counted<'_> {
+    pub(super) fn enter(self: &Arc<Self>, key: Key, most: u64, now_ns: u64) -> Counted<'_> {
         let (bucket, tag) = (self.bucket(key), key.tag(CLASS_COUNT));
+        let seat = |word| Seat { table: self, cell: self.bucket_index(key) * WAYS + bucket.way(word) };
         loop {
             let Some((word, seen)) = bucket.word(tag) else {
                 match bucket.claim(tag, 1, now_ns) {
                     Claim::Done(word) => {
-                        let seat = Seat(word);
+                        let seat = seat(word);
                         // Of two cores that give a new key a cell each, at least one sees both, and begins again.
                         fence(SeqCst);
                         if bucket.others(tag, word).is_none() {
@@ -173,7 +212,7 @@ impl Table {
                 return Counted::Refused;
             }
             if word.compare_exchange(seen, seen + 1, AcqRel, Acquire).is_ok() {
-                let seat = Seat(word);
+                let seat = seat(word);
                 // The cell may have got another key, and lost all its requests, since we looked: from here on it stays.
                 if bucket.holds(tag, word) {
                     return Counted::Seated(seat);
@@ -210,9 +249,14 @@ impl Bucket {
         others.map(|(_, word)| word.load(Acquire)).reduce(|sum, count| sum + count)
     }
 
+    /// Which of the cells has this word.
+    fn way(&self, word: &AtomicU64) -> usize {
+        self.words.iter().position(|other| std::ptr::eq(other, word)).unwrap_or(0)
+    }
+
     /// Whether this word is that of a tag.
     fn holds(&self, tag: u64, word: &AtomicU64) -> bool {
-        self.tags.iter().zip(&self.words).any(|(at, other)| std::ptr::eq(other, word) && at.load(Acquire) == tag)
+        self.tags.get(self.way(word)).is_some_and(|at| at.load(Acquire) == tag)
     }
 
     /// Gives the cell that says least to a key.

@@ -199,7 +199,12 @@ fn seats_are_left_however_it_ends() {
     };
     let (first, second) = (enter(START).unwrap(), enter(START).unwrap());
     assert_eq!(enter(START).unwrap_err(), Cause::InFlight);
+    let mut first = first;
+    let kept = first.keep();
+    assert!(first.is_empty());
     drop(first);
+    assert_eq!(enter(START).unwrap_err(), Cause::InFlight, "a seat that is kept is taken");
+    drop(kept);
     let third = enter(START).unwrap();
     drop(third);
     assert!(matches!(enter(START).unwrap_err(), Cause::Rate { .. }), "three are used up");
