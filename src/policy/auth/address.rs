@@ -108,12 +108,15 @@ fn covers<N: Ord + Copy>(ranges: &[(N, N)], address: N) -> bool {
     behind.checked_sub(1).and_then(|index| ranges.get(index)).is_some_and(|(_, last)| address <= *last)
 }
 
+/// Reads an element of a list.
+type ReadElement = fn(&[u8]) -> Option<IpAddr>;
+
 /// The client's address, behind a peer that `trusts` holds: the last address of the field that is not trusted itself.
 /// Where all are trusted it is the first of them, and where the field says nothing usable, `peer`.
 ///
 /// Only what stands to the right of everything untrusted was written by somebody trusted, so the look goes from there.
 pub fn behind_proxies(head: &RequestHead, how: ClientAddress, peer: IpAddr, trusts: impl Fn(IpAddr) -> bool) -> IpAddr {
-    let (id, read): (_, fn(&[u8]) -> Option<IpAddr>) = match how {
+    let (id, read): (_, ReadElement) = match how {
         ClientAddress::Peer => return peer,
         ClientAddress::XForwardedFor => (FieldId::XForwardedFor, |element| node(element)),
         ClientAddress::Forwarded => (FieldId::Forwarded, for_of),
