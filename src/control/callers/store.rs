@@ -122,8 +122,14 @@ impl Store {
     /// None for a store that was read.
     pub fn callers(&self, limit: impl Fn(&str) -> Option<Arc<Limit>>) -> Result<Callers, String> {
         let parts = self.keys.iter().map(|key| {
-            let limits = key.limits.iter().filter_map(|name| limit(name)).collect();
-            Ok(CallerParts { limits, ..key.parts()? })
+            let mut limits: Vec<Arc<Limit>> = Vec::new();
+            for limit in key.limits.iter().filter_map(|name| limit(name)) {
+                // Named twice it is the same limit, and is charged once.
+                if !limits.iter().any(|other| Arc::ptr_eq(other, &limit)) {
+                    limits.push(limit);
+                }
+            }
+            Ok(CallerParts { limits: limits.into(), ..key.parts()? })
         });
         let parts: Result<Vec<_>, String> = parts.collect();
         Ok(Callers::new(parts?))

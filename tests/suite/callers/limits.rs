@@ -11,7 +11,8 @@ fn bound(keys: &Keys, origin: &impl Endpoint, limit: &str, route: &str) -> Confi
 fn a_key_has_limits_of_its_own() {
     let origin = Origin::new().serve(|_| ok("in"));
     let keys = Keys::new();
-    let (bound_key, free) = (keys.create("bound", &["--limit", "one", "--limit", "gone"]), keys.create("free", &[]));
+    let (bound_key, free) =
+        (keys.create("bound", &["--limit", "one", "--limit", "gone", "--limit", "one"]), keys.create("free", &[]));
     let config = bound(&keys, &origin, "key = [\"caller\"]\nrate = \"1/h\"\nburst = 1", "");
     let gateway = config.start_in(keys.dir);
     let asked = |key: &str| outcome(&gateway, &get_with("/", &[("x-api-key", key)]));
