@@ -80,11 +80,10 @@ impl Drop for Seat<'_> {
 
 impl Seat<'_> {
     /// The same seat, for longer than the plan may last.
-    pub(super) fn keep(self) -> KeptSeat {
-        let kept = KeptSeat { table: Arc::clone(self.table), cell: self.cell };
-        // It is left once, by what it has become.
-        std::mem::forget(self);
-        kept
+    pub(super) fn keep(mut self) -> KeptSeat {
+        // It is left once, by what it has become: no table has the cell that is put in its place.
+        let cell = std::mem::replace(&mut self.cell, usize::MAX);
+        KeptSeat { table: Arc::clone(self.table), cell }
     }
 }
 
