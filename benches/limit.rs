@@ -20,7 +20,8 @@ use ringway::http::RequestHead;
 use ringway::policy::auth::key::{self, NewKey, Presented, RANDOM_BYTES};
 use ringway::policy::auth::{CallerParts, Callers};
 use ringway::policy::limit::{
-    Asker, Capacity, Counters, Desk, KeyPart, Leases, Limit, LimitState, Prefixes, Rate, Seats, Table, Verdict, charge,
+    Applied, Asker, Capacity, Counters, Desk, KeyPart, Leases, Limit, LimitState, Prefixes, Rate, Seats, Table,
+    Verdict, charge,
 };
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -48,9 +49,10 @@ fn ask(limits: &[Arc<Limit>], leases: &Leases, address: u32) -> bool {
     let asker = Asker { address, caller: None, route: "r", head: None };
     let desk = Desk { leases, core: 0, now_ns: clock::now_ms() * 1_000_000 };
     let mut seats = Seats::default();
-    match charge(desk, limits.into(), &asker, &mut seats) {
+    let limits = Applied::route(limits);
+    match charge(desk, limits, &asker, &mut seats) {
         Verdict::Passed(receipt) => {
-            receipt.count(0, limits.into());
+            receipt.count(0, limits);
             true
         }
         Verdict::Refused(_) => false,
@@ -114,7 +116,7 @@ fn ten_million_addresses(_: &mut Criterion) {
         let address = IpAddr::V4(Ipv4Addr::from_bits(address));
         let asker = Asker { address, caller: None, route: "r", head: None };
         let desk = Desk { leases: &leases, core: 0, now_ns };
-        matches!(charge(desk, limits[..].into(), &asker, &mut Seats::default()), Verdict::Passed(_))
+        matches!(charge(desk, Applied::route(&limits), &asker, &mut Seats::default()), Verdict::Passed(_))
     };
     let (start_ns, mut hot, mut others) = (1_000 * SECOND_NS, 0, 0);
     let begun_us = clock::now_us();

@@ -53,9 +53,12 @@ fn view(head: &RequestHead) -> HeadView<'_> {
     }
 }
 
+/// Names and contents.
+type Files = Vec<(Arc<str>, Vec<u8>)>;
+
 /// A rule set from a text; rules that cannot be taken are left out.
 fn rules(text: &str) -> RuleSet {
-    let mut files = |path: &str, _: &str| -> Result<Vec<(Arc<str>, Vec<u8>)>, String> {
+    let mut files = |path: &str, _: &str| -> Result<Files, String> {
         let path = if path.starts_with('/') { path.to_owned() } else { format!("{CRS_RULES}{path}") };
         let mut paths: Vec<String> = match path.strip_suffix("*.conf") {
             Some(folder) => std::fs::read_dir(folder)

@@ -57,6 +57,8 @@ pub const LOG_TARGET_BYTES_MAX: usize = 4 * 1024;
 pub const LOG_FIELD_BYTES_MAX: usize = 1024;
 /// Events that one core may write between two flushes of its log.
 pub const LOG_EVENTS_PER_FLUSH: usize = 16;
+/// How long a syslog server may take a line, milliseconds; then the rest of its batch is lost.
+pub const SYSLOG_WAIT_MS: u64 = 100;
 /// How long the end of the process waits for a log writer that is stuck.
 pub const LOG_FINISH_MS_MAX: u64 = 2_000;
 
@@ -65,6 +67,8 @@ pub const SWEEP_MS: u64 = 25;
 /// How often an exchange that waits for its upstream looks whether its client is still there.
 pub const CLIENT_CHECK_MS: u64 = 250;
 
+/// Waits that time out in one turn of a core: each may be an answer and a connection closed.
+pub const FIRES_PER_TURN: usize = 32;
 /// Pause of the accept loop when the process has no descriptor left, milliseconds.
 pub const ACCEPT_PAUSE_MS: u64 = 50;
 /// Bytes read and forgotten after the last response of a connection, so that the client gets to read it.
@@ -100,6 +104,16 @@ pub const TUNNEL_IDLE_MS: u64 = 3_600_000;
 /// Bytes of a request body in the course of being sent that are kept, in case that an upstream of HTTP/2 did not process
 /// them.
 pub const KEPT_UPLOAD_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of request bodies that the gateway holds at a time, where the configuration does not say.
+pub const IN_FLIGHT_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
+/// Floor of [`IN_FLIGHT_BYTES_DEFAULT`].
+pub const IN_FLIGHT_BYTES_MIN: u64 = 1024 * 1024;
+/// What a core takes of them at a time, so that it need not ask the others for each body.
+pub const IN_FLIGHT_STEP_BYTES: u64 = 64 * 1024;
+/// How late a core's turn may come, where the configuration does not say, milliseconds.
+pub const OVERLOAD_TARGET_MS_DEFAULT: u64 = 50;
+/// Floor of [`OVERLOAD_TARGET_MS_DEFAULT`]: below it the timers themselves are late.
+pub const OVERLOAD_TARGET_MS_MIN: u64 = 5;
 /// Endpoints tried for one request.
 pub const ATTEMPTS_MAX: usize = 3;
 /// Interim (1xx) responses taken from an upstream before the final one.
@@ -119,18 +133,32 @@ pub const HTTP2_UPSTREAM_WINDOW_BYTES: u32 = 256 * 1024;
 pub const HTTP2_HEADS_WAITING_MAX: usize = 2;
 /// Bytes that wait to be sent on one connection of HTTP/2; streams wait for room beyond it.
 pub const HTTP2_OUTPUT_BYTES_MAX: usize = 256 * 1024;
-/// Bytes that one peer may send without a pause for the other tasks of its core.
+/// Bytes that one peer may send before the other tasks of its core have their turn: some hundred microseconds' work.
 pub const HTTP2_BURST_BYTES: usize = 256 * 1024;
 /// Bytes read and forgotten after a connection of HTTP/2 was ended for what its peer did: more would be a present.
 pub const HTTP2_LINGER_BYTES_MAX: usize = 128 * 1024;
-/// Streams of one core whose tasks wait for their first turn before connections pause: about a millisecond's work.
-pub const HTTP2_UNSTARTED_MAX: u32 = 64;
+/// Requests that a client's connection of HTTP/2 may begin at once, of what has come together; the others take turns.
+pub const HTTP2_BEGIN_FIRST: usize = 4;
+/// Requests that all connections of one core begin in one turn beyond that: some hundred microseconds' work.
+pub const HTTP2_BEGIN_PER_TURN: usize = 8;
+/// Connections that begin those: each its part.
+pub const HTTP2_BEGINNERS: usize = 2;
+/// A request that announces a body waits so long for the beginning of it before it costs an upstream connection,
+/// milliseconds: most bodies come right behind their heads.
+pub const HTTP2_SILENCE_MS: u64 = 2;
+/// Exchanges under way of one connection of HTTP/2 whose request announces a body of which nothing has come, while the
+/// answer has not begun either: further ones are not begun before something comes.
+pub const HTTP2_SILENT_MAX: usize = 16;
 /// A frame counts as so many of them, whatever its length: a burst of small ones is no more work than one of large ones.
 pub const HTTP2_FRAME_BYTES: usize = 128;
 /// Frames that are taken at one go.
-pub const HTTP2_FRAMES_MAX: u32 = 256;
+pub const HTTP2_FRAMES_MAX: usize = 256;
 /// A request counts as so many of them.
 pub const HTTP2_REQUEST_BYTES: usize = 512;
+/// An answer that is given where the request is read counts as so many of them.
+pub const HTTP2_ANSWER_BYTES: usize = 4 * 1024;
+/// A field line counts as so many of them.
+pub const HTTP2_LINE_BYTES: usize = 64;
 /// How long a client may take to learn that a connection is about to end, milliseconds: requests that it sends meanwhile
 /// are served.
 pub const HTTP2_LEAVING_MS: u64 = 500;
@@ -179,18 +207,18 @@ pub const LIMITS_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
 /// Floor of [`LIMITS_BYTES_DEFAULT`]: below it a few thousand keys push each other out.
 pub const LIMITS_BYTES_MIN: u64 = 64 * 1024;
 /// Limits that the requests of one route may have to pass.
-pub const LIMITS_PER_ROUTE_MAX: usize = 32;
-/// Those of them that count what is in flight.
+pub const LIMITS_PER_ROUTE_MAX: usize = 28;
+/// Limits that a caller's key may have beside them.
+pub const LIMITS_PER_KEY_MAX: usize = 4;
+/// Those of a route that count what is in flight; those of a key may all do so.
 pub const IN_FLIGHT_LIMITS_MAX: usize = 4;
-/// Limits of one caller beside those of the route; each may count what is in flight.
-pub const CALLER_LIMITS_MAX: usize = 4;
 /// Requests that may wait for their time under one limit, where it does not say.
 pub const WAITING_DEFAULT: u64 = 1_000;
 /// Ceiling of how long such a request waits, milliseconds.
 pub const DELAY_MS_MAX: u64 = 300_000;
 
 const _: () = {
-    assert!(LIMITS_PER_ROUTE_MAX + CALLER_LIMITS_MAX <= 64, "a receipt has a bit for each");
+    assert!(LIMITS_PER_ROUTE_MAX + LIMITS_PER_KEY_MAX <= 32, "a receipt has a bit for each");
     assert!(IN_FLIGHT_LIMITS_MAX <= LIMITS_PER_ROUTE_MAX);
     assert!(LIMITS_BYTES_MIN <= LIMITS_BYTES_DEFAULT);
     assert!(HTTP2_STREAM_WINDOW_BYTES <= HTTP2_CONNECTION_WINDOW_BYTES);

@@ -15,10 +15,11 @@ use ringway::control::listeners::Bound;
 use ringway::control::source::Source;
 use ringway::control::supervise::{Control, Signals, supervise};
 use ringway::control::warm_restart::WarmRestart;
-use ringway::log::{AccessFormat, CoreLog, Level, LogLane, LogSink, LogWriter, event};
+use ringway::log::{AccessFormat, CoreLog, Level, LogLane, LogOptions, LogSink, LogWriter, event, redact};
 use ringway::net::mailbox;
 use ringway::order::{self, Inbox, ListenerOrder, Outbox};
 use ringway::plan::{AccessLog, Cores, Plan};
+use ringway::proxy::in_flight::InFlight;
 use ringway::proxy::wakes::Bell;
 use ringway::stats::{CoreStats, ProcessInfo};
 use ringway::worker::driver::{self, Driver};
@@ -44,6 +45,7 @@ struct Parts {
     driver: Driver,
     plan: Arc<Plan>,
     connections_max: usize,
+    in_flight: Arc<InFlight>,
     cache: Arc<Cache>,
     bells: Vec<Bell>,
     stats: Vec<Arc<CoreStats>>,
@@ -64,6 +66,8 @@ impl Gateway {
             Signals::new()?
         };
         let start = &loaded.plan.start;
+        // Before the first line, the first key and the first snapshot.
+        redact::also_hide(&start.hidden_names);
         let limits = limits::raise(start.connections_max);
         for warning in loaded.warnings.iter().chain(&limits.note) {
             event(Level::Warn, warning);
@@ -75,7 +79,7 @@ impl Gateway {
         let mut bound = Bound::default();
         let sockets = bound.bind(&loaded.plan, cpus.len()).map_err(|e| e.to_string())?;
         let (log, mut lanes) = start_log(&loaded.plan, cpus.len())?;
-        let events = lanes.pop().map_or_else(CoreLog::disabled, |lane| CoreLog::new(AccessFormat::Off, lane));
+        let events = lanes.pop().map_or_else(CoreLog::disabled, CoreLog::of_events);
         let stats: Vec<_> = cpus.iter().map(|_| CoreStats::new()).collect();
         let (ended, mut ended_seen) = mpsc::channel(cpus.len());
         let (ready, ready_seen) = std::sync::mpsc::sync_channel(cpus.len());
@@ -91,6 +95,7 @@ impl Gateway {
             driver,
             plan,
             connections_max,
+            in_flight: InFlight::new(loaded.plan.start.in_flight_bytes),
             cache: Arc::clone(&cache),
             bells,
             stats: stats_of,
@@ -194,6 +199,8 @@ fn bind_admin(plan: &Plan, configured: bool) -> Result<Option<std::net::TcpListe
 fn start_log(plan: &Plan, cores: usize) -> Result<(Rc<LogWriter>, Vec<LogLane>), String> {
     let sink = match &plan.start.access_log {
         AccessLog::File(path) => LogSink::File(path.clone()),
+        AccessLog::SyslogSocket(path) => LogSink::SyslogSocket(path.clone()),
+        AccessLog::SyslogUdp(server) => LogSink::SyslogUdp(server.clone()),
         AccessLog::Stdout | AccessLog::Off => LogSink::Stdout,
     };
     // One lane more: control's own.
@@ -238,7 +245,8 @@ fn assignment(
         bells: parts.bells.clone().into(),
         rung,
         stats: Arc::clone(parts.stats.get(index)?),
-        log_format: if log_off { AccessFormat::Off } else { parts.plan.start.access_format },
+        in_flight: Arc::clone(&parts.in_flight),
+        log_options: if log_off { LogOptions::of(AccessFormat::Off) } else { parts.plan.start.log.clone() },
         log,
         open_max: parts.connections_max.div_ceil(parts.cpus.len()),
         // Both channels have room for every worker; a closed one means that the process is ending.
@@ -291,5 +299,6 @@ fn process_info(driver: Driver, log: &LogWriter) -> ProcessInfo {
         driver_flags: driver.flags().to_owned(),
         start_unix_ms: clock::unix_ms(),
         log_failures: log.failures(),
+        log_lines_lost: log.lost(),
     }
 }

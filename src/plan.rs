@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::base::secret::Secret;
 use crate::bounds;
 use crate::front::ListenerOptions;
-use crate::log::AccessFormat;
+use crate::log::LogOptions;
 use crate::proxy::service::Service;
 
 /// Everything the gateway was told.
@@ -26,20 +27,12 @@ pub struct Plan {
 }
 
 /// What `POST /hooks/purge` is checked with.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct PurgeHook {
     /// Key of HMAC-SHA-256; at least 16 bytes.
-    pub secret: Arc<[u8]>,
+    pub secret: Secret,
     /// How far the call's time may be from ours, and how long a call is remembered so that it works once, milliseconds.
     pub window_ms: u64,
-}
-
-impl std::fmt::Debug for PurgeHook {
-    /// Without the secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { secret: _, window_ms } = self;
-        f.debug_struct("PurgeHook").field("window_ms", window_ms).finish_non_exhaustive()
-    }
 }
 
 /// What is read only at start.
@@ -51,8 +44,12 @@ pub struct Start {
     pub admin: Option<SocketAddr>,
     /// Connections of the whole process; `None` = as many as the limit on open files allows.
     pub connections_max: Option<usize>,
+    /// Bytes of request bodies that the gateway may hold at a time.
+    pub in_flight_bytes: u64,
     pub access_log: AccessLog,
-    pub access_format: AccessFormat,
+    pub log: LogOptions,
+    /// Names of parameters and headers that are hidden in every output beside those known anyway.
+    pub hidden_names: Vec<Box<str>>,
     pub cache: CacheStart,
 }
 
@@ -105,4 +102,8 @@ pub enum AccessLog {
     Stdout,
     Off,
     File(PathBuf),
+    /// Socket of the machine's own syslog.
+    SyslogSocket(PathBuf),
+    /// A syslog server, `HOST:PORT`.
+    SyslogUdp(String),
 }

@@ -15,7 +15,7 @@ use ringway::h1::{
     self, BodyDecoder, BodyEncoder, BodyLength, HeadLimits, Parsed, RequestParser, chunk_head, parse_response,
 };
 use ringway::http::{FieldId, RequestHead, Version};
-use ringway::log::{AccessFormat, AccessRecord, CoreLog, LogSink, LogWriter};
+use ringway::log::{AccessFormat, AccessRecord, CoreLog, LogOptions, LogSink, LogWriter};
 use ringway::proxy::core::Parts;
 use ringway::proxy::exchange::RequestId;
 use ringway::proxy::headers::{RequestParts, ResponseParts, write_request, write_response};
@@ -23,6 +23,8 @@ use ringway::proxy::route::{Edits, Matcher, PathMatch, Rewrite, Route, Router, h
 use ringway::proxy::service::{ForwardedPolicy, Service};
 use ringway::proxy::{Core, Peer};
 
+#[path = "allocations/firewall.rs"]
+mod firewall;
 #[path = "../benches/heads/mod.rs"]
 mod heads;
 #[path = "../benches/heads/responses.rs"]
@@ -206,33 +208,37 @@ impl Bench {
     }
 
     fn log(&self, head: &RequestHead, route: &str, request_id: &RequestId, status: u16) {
-        self.core.log.access(&AccessRecord {
-            unix_ms: 1_795_449_600_123,
-            client: self.peer.ip(),
-            user: None,
-            method: head.method_text(),
-            target: head.target(),
-            version: "HTTP/1.1",
-            status,
-            bytes_sent: 2,
-            bytes_received: 0,
-            referer: head.find(FieldId::Referer),
-            user_agent: head.find(FieldId::UserAgent),
-            host: h1::authority(head),
-            request_id: request_id.as_bytes(),
-            route,
-            upstream: "llm",
-            endpoint: Some(self.peer.socket),
-            reason: None,
-            caller: None,
-            rule: None,
-            cache: None,
-            cache_detail: None,
-            total_us: 1_234,
-            upstream_us: Some(1_000),
-            first_byte_us: Some(1_100),
-            core: 0,
-        });
+        self.core.log.access(
+            &AccessRecord {
+                unix_ms: 1_795_449_600_123,
+                client: self.peer.ip(),
+                user: None,
+                method: head.method_text(),
+                target: head.target(),
+                version: "HTTP/1.1",
+                status,
+                bytes_sent: 2,
+                bytes_received: 0,
+                referer: head.find(FieldId::Referer),
+                user_agent: head.find(FieldId::UserAgent),
+                host: h1::authority(head),
+                request_id: request_id.as_bytes(),
+                route,
+                upstream: "llm",
+                endpoint: Some(self.peer.socket),
+                reason: None,
+                caller: None,
+                rule: None,
+                cache: None,
+                cache_detail: None,
+                total_us: 1_234,
+                upstream_us: Some(1_000),
+                first_byte_us: Some(1_100),
+                core: 0,
+                response_head: b"",
+            },
+            &|_| None,
+        );
     }
 }
 
@@ -275,7 +281,7 @@ fn a_line_of_the_access_log_allocates_nothing() {
     for format in [AccessFormat::Json, AccessFormat::Sanitized, AccessFormat::Combined] {
         let (writer, lanes) = LogWriter::start(LogSink::File(folder.path().join("log")), 1).expect("a log");
         let lane = lanes.into_iter().next().expect("a lane, because one was asked for");
-        every_head_passes_without_an_allocation(false, CoreLog::new(format, lane), 1);
+        every_head_passes_without_an_allocation(false, CoreLog::new(LogOptions::of(format), lane), 1);
         assert!(writer.finish());
     }
 }
@@ -317,8 +323,24 @@ fn a_hit_allocates_nothing() {
     runtime.block_on(async { stored::hits_allocate_nothing() });
 }
 
+/// A POST of 1 KB passes the firewall without an allocation once it is warm: by the two usual rules, and by fifty.
+#[test]
+fn a_warm_firewall_allocates_nothing() {
+    use monoio::{LegacyDriver, RuntimeBuilder};
+    let mut runtime = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build().expect("a runtime");
+    runtime.block_on(firewall::judging_allocates_nothing());
+}
+
+/// The same over HTTP/2, frames and the connection's own work included.
+#[test]
+fn a_hit_over_http2_allocates_nothing() {
+    use monoio::{LegacyDriver, RuntimeBuilder};
+    let mut runtime = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build().expect("a runtime");
+    runtime.block_on(stored::hits_over_http2_allocate_nothing());
+}
+
 mod stored {
-    use std::io::Read as _;
+    use std::io::{Read as _, Write as _};
     use std::net::{TcpListener, TcpStream};
     use std::rc::Rc;
 
@@ -330,8 +352,10 @@ mod stored {
     use ringway::cache::fields::StoredFields;
     use ringway::cache::object::{Content, OBJECT_BYTES, Object, Origin};
     use ringway::cache::{CachePolicy, key};
+    use ringway::h2::{Connection, Limits, Role};
     use ringway::http::Method;
-    use ringway::net::{Socket, Stream};
+    use ringway::net::session::{Drive, Turn};
+    use ringway::net::{Input, Session, Socket, Stream, task};
     use ringway::policy::auth::key::{NewKey, RANDOM_BYTES};
     use ringway::policy::auth::{AccessRule, AddressSet, CallerParts, Callers};
     use ringway::policy::limit::{Capacity, Counters, KeyPart, Limit, LimitState, Prefixes, Rate, Table};
@@ -350,7 +374,7 @@ mod stored {
         peer: Peer,
     }
 
-    fn pair() -> (Stream, TcpStream) {
+    pub fn pair() -> (Stream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
         let far = TcpStream::connect(listener.local_addr().expect("its address")).expect("a connection");
         let (near, _) = listener.accept().expect("its other end");
@@ -358,7 +382,7 @@ mod stored {
         (Stream::Plain(Socket::new(near.into()).expect("a descriptor that can be waited for")), far)
     }
 
-    /// One that lets everything pass.
+    /// One that lets everything pass, and says what is left.
     fn limit() -> Arc<Limit> {
         let (table, crowd) = (Table::new(1 << 20, 1), Arc::default());
         let state = LimitState { number: 1, table, counters: Counters::new(1), crowd };
@@ -371,7 +395,7 @@ mod stored {
             waiting: Capacity { most: 1, crowd: Arc::default() },
             dry_run: false,
             status: 429,
-            headers: false,
+            headers: true,
             state: Arc::new(state),
         })
     }
@@ -392,6 +416,7 @@ mod stored {
             let router = Router::compile(vec![(matcher, cached), (screened, house)]);
             let key = NewKey::of(&[7; RANDOM_BYTES]);
             let id = key.id.as_bytes().try_into().expect("12 letters");
+            // With a limit of its own: that costs no memory either.
             let limits = Box::new([limit()]);
             let caller = CallerParts { id, sha256: key.sha256, name: "ci".into(), limits, ..CallerParts::default() };
             let callers = Arc::new(Callers::new([caller]));
@@ -477,6 +502,87 @@ mod stored {
             }
             count
         }
+    }
+
+    /// What a client says first: the preface, SETTINGS, that it has seen ours, and a wide window for the connection.
+    const OPENING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\0\x04\x01\0\0\0\0\
+        \0\0\x04\x08\0\0\0\0\0\x3f\0\0\0";
+    /// `GET /plain` of host `a`, behind the frame header.
+    const BLOCK: &[u8] = b"\x82\x86\x04\x06/plain\x01\x01a";
+
+    /// Drives a session whose requests are all served where they are read.
+    async fn drive(core: Rc<Core>, near: Stream, peer: Peer) {
+        let limits = Limits { streams: 128, head_bytes: 16 * 1024, fields: 100 };
+        let machine = Connection::new(Role::Server, limits, clock::now_ms());
+        let session = Session::new(near, machine, &core.buffers);
+        let (timer, lent) = (core.deadlines.timer(), core.deadlines.timer());
+        let draining = std::cell::Cell::new(false);
+        let (settle_ms, idle_ms, send_ms) = (60_000, 60_000, 60_000);
+        let way = Drive { timer: &timer, settle_ms, idle_ms, send_ms, draining: &draining };
+        let opened = |stream: Stream, head: &mut RequestHead, _| {
+            let (framing, progress) = (h1::request_framing(head).expect("a framing"), Progress::default());
+            let mut client = Client {
+                stream: &stream,
+                head,
+                framing,
+                peer,
+                timer: &lent,
+                body_ms: 1_000,
+                send_ms: 1_000,
+                body: None,
+                progress: &progress,
+                started_us: clock::now_us(),
+            };
+            assert!(matches!(serve_at_once(&core, &mut client), Served::Done(_)));
+            true
+        };
+        let (mut input, mut head) = (Input::eager(), RequestHead::default());
+        session.drive(way, &mut input, &mut head, opened, |_| Turn::On).await;
+    }
+
+    /// Waits until at least so many bytes have come; returns for how long.
+    async fn receive(far: &mut TcpStream, least: usize) -> u64 {
+        let (mut bytes, mut read, mut waited_ms) = ([0; 16 * 1024], 0, 0);
+        while read < least {
+            task::pause(1).await;
+            waited_ms += 1;
+            read += far.read(&mut bytes).unwrap_or(0);
+        }
+        waited_ms
+    }
+
+    pub async fn hits_over_http2_allocate_nothing() {
+        const ROUNDS: u32 = 50;
+        let mut hits = Hits::new();
+        let fields =
+            "Content-Type: application/json\r\nCache-Control: max-age=3600\r\nDate: Mon, 23 Nov 2026 20:00:00 GMT\r\n";
+        let request = "GET /plain HTTP/1.1\r\nHost: a\r\n\r\n";
+        hits.store(request, |_| hits.answer(fields, 1_000));
+        hits.hit(request, 1_100);
+        let (near, mut far) = pair();
+        far.set_nonblocking(true).expect("a non-blocking socket");
+        task::spawn(drive(Rc::clone(&hits.core), near, hits.peer), |why| assert_eq!(why, "", "the connection goes on"));
+        far.write_all(OPENING).expect("sent");
+        receive(&mut far, 9).await;
+        let mut count = 0;
+        let mut waited_ms = 0;
+        for round in 0..2 * ROUNDS {
+            let mut frame = [&[0, 0, 0, 1, 5][..], &(1 + 2 * round).to_be_bytes(), BLOCK].concat();
+            frame[2] = BLOCK.len() as u8;
+            far.write_all(&frame).expect("sent");
+            let before = ALLOCATIONS.with(Cell::get);
+            let waited = receive(&mut far, 1_060).await;
+            if round >= ROUNDS {
+                count += ALLOCATIONS.with(Cell::get) - before;
+                waited_ms += waited;
+            }
+        }
+        let before = ALLOCATIONS.with(Cell::get);
+        for _ in 0..ROUNDS {
+            task::pause(1).await;
+        }
+        let of_pauses = (ALLOCATIONS.with(Cell::get) - before) * waited_ms / u64::from(ROUNDS);
+        assert_eq!(count.saturating_sub(of_pauses), 0, "{count} in {waited_ms} ms of waiting");
     }
 
     pub fn hits_allocate_nothing() {

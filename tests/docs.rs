@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use ringway::cache::store::Cache;
 use ringway::control::admin::{CacheAdmin, Hooked, metrics};
 use ringway::h1::Reject;
+use ringway::log::Field;
 use ringway::proxy::failure::Failure;
 use ringway::stats::{
     CacheOutcome, CoreStats, Counter, Gauge, Histogram, NotStored, Pass, ProcessInfo, Reason, render,
@@ -92,6 +93,18 @@ fn every_word_of_the_cache_is_documented_with_its_meaning_and_no_other() {
         .map(str::to_owned)
         .collect();
     assert_eq!(names_under(&read("docs/cache.md"), "## Webhook"), known, "docs/cache.md");
+}
+
+#[test]
+fn every_field_of_the_log_is_documented_and_no_other() {
+    let page = read("docs/logging.md");
+    let known: BTreeSet<String> = Field::ALL.iter().map(|field| field.name().to_owned()).collect();
+    assert_eq!(names_under(&page, "## Fields"), known, "docs/logging.md");
+    let rows = rows(&page);
+    for field in Field::ALL {
+        let row = [format!("`{}`", field.name()), field.help().to_owned()];
+        assert!(rows.iter().any(|r| r.iter().eq(row.iter())), "docs/logging.md lacks | {} | {} |", row[0], row[1]);
+    }
 }
 
 #[test]

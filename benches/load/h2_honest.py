@@ -18,10 +18,11 @@ LOST_S = 1.0
 
 
 class Client:
-    """A connection with its requests under way. `samples`: (when sent, seconds or None where it failed, lateness)."""
+    """A connection with its requests under way. `samples`: (when sent, seconds or None where it failed, lateness,
+    path)."""
 
     def __init__(self, port, tls, path, samples):
-        self.port, self.tls, self.block, self.samples = port, tls, head(path, tls), samples
+        self.port, self.tls, self.path, self.block, self.samples = port, tls, path, head(path, tls), samples
         self.wire = None
 
     def open(self):
@@ -32,7 +33,7 @@ class Client:
     def fail(self):
         """The connection is gone: all that is under way has failed, a new one is opened with the next request."""
         for sent, _, late in self.under_way.values():
-            self.samples.append((sent, None, late))
+            self.samples.append((sent, None, late, self.path))
         self.wire.close()
         self.wire, self.under_way = None, {}
 
@@ -51,7 +52,7 @@ class Client:
             self.flush()
         except OSError:
             if self.wire is None:
-                self.samples.append((now, None, now - due))
+                self.samples.append((now, None, now - due, self.path))
             else:
                 self.fail()
 
@@ -78,7 +79,7 @@ class Client:
             request[1] += len(payload) if kind == DATA else 0
             if kind == RST_STREAM or flags & END_STREAM and kind in (DATA, HEADERS):
                 good = kind != RST_STREAM and request[1] == BODY_BYTES
-                self.samples.append((request[0], now - request[0] if good else None, request[2]))
+                self.samples.append((request[0], now - request[0] if good else None, request[2], self.path))
                 del self.under_way[stream]
 
 
@@ -111,10 +112,11 @@ def percentile(sorted_values, part):
 
 def figures(samples, start, end):
     ours = [sample for sample in samples if start <= sample[0] < end]
-    times = sorted(1e6 * took for _, took, _ in ours if took is not None)
-    late = sorted(1e6 * late for _, _, late in ours)
+    times = sorted(1e6 * took for _, took, _, _ in ours if took is not None)
+    late = sorted(1e6 * late for _, _, late, _ in ours)
+    by_path = {path: percentile(sorted(1e6 * took for _, took, _, of in ours if took is not None and of == path), 0.99) for path in PATHS}
     return dict(requests=len(ours), failed=len(ours) - len(times), p50_us=percentile(times, 0.5), p90_us=percentile(times, 0.9),
-                p99_us=percentile(times, 0.99), max_us=times[-1] if times else None, late_us=percentile(late, 0.99))
+                p99_us=percentile(times, 0.99), max_us=times[-1] if times else None, late_us=percentile(late, 0.99), p99_us_by_path=by_path)
 
 
 def main():

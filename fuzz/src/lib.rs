@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ringway::log::{AccessFormat, AccessRecord, CoreLog, LogSink, LogWriter, redact};
+use ringway::log::{AccessFormat, AccessRecord, CoreLog, LogOptions, LogSink, LogWriter, redact};
 use ringway::proxy::route::{Rewrite, has_dot_segment};
 
 /// What must never come out again.
@@ -51,6 +51,7 @@ pub fn access_line(data: &[u8]) {
     let target = [b"/a?", before, b"&key=PLANTED&", after].concat();
     let referer = [b"https://user:PLANTED@h/", after].concat();
     let agent = [before, b" Bearer PLANTED ", after].concat();
+    let head = [b"HTTP/1.1 200 OK\r\nSet-Cookie: PLANTED\r\nX-A: ", after, b"\r\nX-B: ", before].concat();
     let record = AccessRecord {
         unix_ms: 1_795_449_600_123,
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -77,6 +78,7 @@ pub fn access_line(data: &[u8]) {
         upstream_us: Some(1_000),
         first_byte_us: None,
         core: 0,
+        response_head: &head,
     };
     for format in [AccessFormat::Json, AccessFormat::Sanitized, AccessFormat::Combined] {
         let line = written(format, &record);
@@ -131,7 +133,13 @@ fn written(format: AccessFormat, record: &AccessRecord<'_>) -> Vec<u8> {
 fn write_to(file: &Path, format: AccessFormat, record: &AccessRecord<'_>) -> Vec<u8> {
     let (writer, lanes) = LogWriter::start(LogSink::File(file.to_owned()), 1).expect("a writer");
     for lane in lanes {
-        CoreLog::new(format, lane).access(record);
+        let mut options = LogOptions::of(format);
+        options.request_headers = vec!["x-api-key".into(), "x-note".into()];
+        options.response_headers = vec!["set-cookie".into(), "x-a".into(), "x-b".into()];
+        CoreLog::new(options, lane).access(record, &|name| match name {
+            "x-note" => Some(record.referer.unwrap_or_default()),
+            _ => Some(PLANTED),
+        });
     }
     assert!(writer.finish());
     std::fs::read(file).expect("the file of the log")

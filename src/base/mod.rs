@@ -5,5 +5,6 @@
 pub mod buf;
 pub mod clock;
 pub mod rand;
+pub mod secret;
 pub mod sync;
 pub mod units;

@@ -42,7 +42,7 @@ impl Source {
     /// All that is wrong, as lines for a person.
     pub fn load_again(&self, former: &Loaded, keep: &Keep) -> Result<Loaded, String> {
         let loaded = match &self.origin {
-            Origin::File(path) => config::load_text(former.text.clone(), path, keep),
+            Origin::File(path) => config::load_text(&former.text, path, keep),
             Origin::CommandLine(arguments) => config::proxy_plan(arguments, keep),
         };
         self.overridden(loaded.map_err(|errors| errors.to_string())?)

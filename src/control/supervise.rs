@@ -199,7 +199,7 @@ impl Control {
             self.say(Level::Warn, warning);
         }
         if loaded.plan.start != self.loaded.plan.start {
-            let text = "server.cores, driver, admin, connections_max, [log] and cache.memory, snapshot, \
+            let text = "server.cores, driver, admin, connections_max, in_flight_bytes, [log] and cache.memory, snapshot, \
                         snapshot_interval take effect at the next start only";
             self.say(Level::Warn, text);
         }

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::asked::Line;
 use super::connection::{self, Newcomer};
 use super::options::ListenerOptions;
 use crate::base::clock;
@@ -15,7 +16,6 @@ use crate::bounds;
 use crate::log::Level;
 use crate::net::listen::{self, Accepted, Acceptor};
 use crate::net::ready::Waited;
-use crate::net::session::Turn;
 use crate::net::{Timer, task};
 use crate::policy::limit::Asker;
 use crate::proxy::Core;
@@ -28,8 +28,8 @@ pub struct Front {
     open: Cell<usize>,
     /// Invariant: `open <= open_max`.
     open_max: usize,
-    /// Streams whose tasks have not run yet.
-    unstarted: Cell<u32>,
+    /// Whose requests are begun next.
+    pub(super) line: Rc<Line>,
     /// The timers of TLS handshakes in progress, oldest first; at most [`bounds::HANDSHAKES_MAX`].
     pub(super) handshakes: RefCell<VecDeque<Rc<Timer>>>,
 }
@@ -61,24 +61,12 @@ impl Settings {
 impl Front {
     /// The front of a core that takes at most `open_max` connections.
     pub fn new(core: Rc<Core>, open_max: usize) -> Rc<Self> {
-        Rc::new(Self { core, open: Cell::new(0), open_max, unstarted: Cell::new(0), handshakes: RefCell::default() })
+        Rc::new(Self { core, open: Cell::new(0), open_max, line: Rc::default(), handshakes: RefCell::default() })
     }
 
     /// Connections open now.
     pub fn open(&self) -> usize {
         self.open.get()
-    }
-
-    /// A stream has got a task. Where many have not run yet, they come first, lest those who ask for little wait behind one
-    /// who asks for very much at once.
-    pub(super) fn stream_begins(&self) -> Turn {
-        self.unstarted.set(self.unstarted.get() + 1);
-        if self.unstarted.get() >= bounds::HTTP2_UNSTARTED_MAX { Turn::Over } else { Turn::On }
-    }
-
-    /// The task of a stream runs, or has ended before.
-    pub(super) fn stream_runs(&self) {
-        self.unstarted.set(self.unstarted.get().saturating_sub(1));
     }
 
     /// Whether this address has not connected too often.

@@ -2,6 +2,7 @@
 //!
 //! One exchange is one call of `proxy::serve`. Nothing here knows routes or upstreams.
 
+mod asked;
 pub mod connection;
 pub mod http2;
 pub mod listener;

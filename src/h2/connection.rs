@@ -13,6 +13,7 @@ use super::frame::{
     write_ping, write_reset, write_settings, write_window_update,
 };
 use super::hpack::{Decoder, Encoder};
+use super::receive::hasty;
 use super::settings::{self, PeerSettings};
 use super::stream::{Cut, Inbound, Outbound, Stream};
 use super::streams::{StreamKey, Streams};
@@ -121,6 +122,8 @@ pub struct Connection {
     pub(super) told: bool,
     pub(super) acknowledged: bool,
     pub(super) send_window: i64,
+    /// Bytes of DATA that went out, all in all.
+    pub(super) data_sent: u64,
     pub(super) receive_window: i64,
     unannounced: u32,
     /// The highest stream of the peer that was begun.
@@ -139,8 +142,10 @@ pub struct Connection {
     next_ticket: u64,
     /// What whoever counts takes.
     pub(super) tally: Tally,
-    /// Frames that the last feeding took.
-    pub(super) frames: u32,
+    /// See [`Connection::work`].
+    pub(super) work: usize,
+    /// The highest stream of the peer before the last batch.
+    batch_from: u32,
     pub(super) end: Option<End>,
 }
 
@@ -174,6 +179,7 @@ impl Connection {
             told: false,
             acknowledged: false,
             send_window: i64::from(WINDOW_BYTES_INITIAL),
+            data_sent: 0,
             receive_window: i64::from(connection_window),
             unannounced: 0,
             last_id: 0,
@@ -185,7 +191,8 @@ impl Connection {
             waiting: VecDeque::new(),
             next_ticket: 0,
             tally: Tally::default(),
-            frames: 0,
+            work: 0,
+            batch_from: 0,
             end: None,
         }
     }
@@ -197,6 +204,11 @@ impl Connection {
     /// Bytes for the peer; whoever has sent some says so by [`Connection::sent`].
     pub fn output(&self) -> &[u8] {
         &self.out
+    }
+
+    /// Whether what is said next should go into another buffer.
+    pub fn lacks_buffer(&self) -> bool {
+        self.out.is_empty() && self.out.capacity() < bounds::BUFFER_BYTES_LARGE
     }
 
     /// Puts an empty buffer in the place of the output's, which is empty, too.
@@ -243,9 +255,19 @@ impl Connection {
         self.end
     }
 
-    /// Frames that the last feeding took.
-    pub fn frames_fed(&self) -> u32 {
-        self.frames
+    /// What the last feeding was in work, as bytes that would have been as much.
+    pub fn work(&self) -> usize {
+        self.work
+    }
+
+    /// What comes from now on comes together: of streams that are opened in it its sender cannot have seen anything.
+    pub fn begin_batch(&mut self) {
+        self.batch_from = self.last_id;
+    }
+
+    /// Whether a stream of the peer was opened in what comes together.
+    pub(super) fn is_of_batch(&self, id: u32) -> bool {
+        self.is_server() && id > self.batch_from
     }
 
     /// What became of streams since this was asked last.
@@ -372,6 +394,13 @@ impl Connection {
         false
     }
 
+    /// A number that grows as DATA goes out on any stream; none where it is the stream's own window that is shut. Who waits
+    /// for room while neighbours are served is not held up by the peer.
+    pub fn standing(&self, key: StreamKey) -> Option<u64> {
+        let is_open = self.streams.peek(key).is_some_and(|stream| stream.send_window > 0);
+        is_open.then_some(self.data_sent)
+    }
+
     /// Tells `waker` once when [`Connection::write`] may take more.
     pub fn await_room(&mut self, key: StreamKey, waker: &Waker) {
         let Some(stream) = self.streams.get(key) else { return };
@@ -395,6 +424,11 @@ impl Connection {
     /// Whether somebody waits for room, and was not told yet that there may be some.
     pub fn is_waiting(&self, key: StreamKey) -> bool {
         self.end.is_none() && self.streams.peek(key).is_some_and(|stream| stream.writer.is_some())
+    }
+
+    /// Whether a body is to come on the stream, and nothing of it has.
+    pub fn is_silent(&self, key: StreamKey) -> bool {
+        self.streams.peek(key).is_some_and(|stream| !stream.heard && !stream.is_received())
     }
 
     /// Whether the peer has given the stream up, or is gone.
@@ -484,10 +518,14 @@ impl Connection {
         self.tally.malformed += 1;
         write_reset(&mut self.out, id, code);
         self.remember_reset(id);
+        let mut cost = 1;
+        let is_of_batch = self.is_of_batch(id);
         if let Some(stream) = self.streams.find(id).and_then(|key| self.streams.get(key)) {
             stream.cut(Cut::Malformed);
+            // It was a good request first.
+            cost = hasty(is_of_batch);
         }
-        if self.is_server() { self.budget.spend(Item::OwnReset, now_ms) } else { Ok(()) }
+        if self.is_server() { self.budget.charge(Item::OwnReset, cost, now_ms) } else { Ok(()) }
     }
 
     pub(super) fn remember_reset(&mut self, id: u32) {

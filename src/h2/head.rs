@@ -5,16 +5,19 @@
 use super::budget::{End, Item};
 use super::connection::Connection;
 use super::frame::{ErrorCode, write_reset};
-use super::hpack::DecodeError;
+use super::hpack::{DecodeError, FieldLine};
 use super::message::{
     RequestBuilder, RequestError, ResponseBuilder, ResponseEnd, TextBody, TrailerBuilder, declare_chunked,
 };
-use super::receive::Opened;
-use super::stream::{Cut, Inbound, Stream};
+use super::receive::{Opened, hasty};
+use super::stream::{Inbound, Stream};
 use super::streams::StreamKey;
 use crate::bounds;
 use crate::http::RequestHead;
 use crate::stats::Reason;
+
+/// A head that is too large counts once more for each so many lines: it is decoded all the same.
+const LARGE_HEAD_LINES: u32 = 2 * bounds::FIELDS_DEFAULT as u32;
 
 impl Connection {
     /// A field block that has come whole.
@@ -56,9 +59,20 @@ impl Connection {
         }
     }
 
+    /// Decodes a block; returns how many lines it has.
+    fn decode(&mut self, block: &[u8], mut visit: impl FnMut(FieldLine<'_>)) -> Result<u32, End> {
+        let mut lines = 0;
+        let decoded = self.decoder.decode(block, |line| {
+            lines += 1;
+            visit(line);
+        });
+        self.work += lines as usize * bounds::HTTP2_LINE_BYTES;
+        decoded.map(|()| lines).map_err(undecodable)
+    }
+
     /// Decodes a block that means nothing any more.
     fn pass_over(&mut self, block: &[u8]) -> Result<(), End> {
-        self.decoder.decode(block, |_| {}).map_err(undecodable)
+        self.decode(block, |_| {}).map(drop)
     }
 
     /// A request: a new stream, or none.
@@ -82,8 +96,8 @@ impl Connection {
             self.tally.refused += 1;
             write_reset(&mut self.out, id, ErrorCode::RefusedStream);
             self.remember_reset(id);
-            // Whoever obeys the bound comes here after resets of its own only: those still have exchanges.
-            self.budget.spend(Item::Reset, now_ms)?;
+            // Whoever knows the bound and obeys it comes here after resets of its own only: those still have exchanges.
+            self.budget.charge(Item::Reset, hasty(self.acknowledged), now_ms)?;
             return Ok(None);
         }
         let mut nonce = [0; 16];
@@ -91,11 +105,11 @@ impl Connection {
             *place = *byte;
         }
         let mut builder = RequestBuilder::new(head, self.limits.head_bytes, self.limits.fields, nonce);
-        self.decoder.decode(block, |line| builder.line(line)).map_err(undecodable)?;
+        let lines = self.decode(block, |line| builder.line(line))?;
         let (shape, too_large) = match builder.finish() {
             Ok(shape) => (Some(shape), false),
             Err(RequestError::TooLarge) => {
-                self.budget.spend(Item::Head, now_ms)?;
+                self.budget.charge(Item::Head, 1 + lines / LARGE_HEAD_LINES, now_ms)?;
                 (None, true)
             }
             Err(RequestError::Malformed(_)) => {
@@ -163,11 +177,6 @@ impl Connection {
         let is_good = builder.finish().is_ok() && end_stream;
         let Some(stream) = self.streams.get(key) else { return Ok(Ok(())) };
         Ok(if is_good { stream.end(&lines) } else { Err(ErrorCode::ProtocolError) })
-    }
-
-    /// Whether a stream was cut for what its peer sent, for the log.
-    pub fn is_malformed(&self, key: StreamKey) -> bool {
-        self.streams.peek(key).is_some_and(|stream| stream.inbound == Inbound::Cut(Cut::Malformed))
     }
 }
 

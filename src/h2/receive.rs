@@ -1,6 +1,6 @@
 //! Frames of the peer, one after the other: each changes the state of the connection or of one stream, or ends it.
 
-use super::budget::{BLOCK_FRAMES_MAX, End, Item};
+use super::budget::{BLOCK_FRAMES_MAX, End, HASTE, Item};
 use super::connection::{Block, Connection};
 use super::frame::{
     ErrorCode, HEADER_BYTES, Header, PAYLOAD_BYTES_MAX, PREFACE, WINDOW_BYTES_MAX, flag, kind, number, unpad,
@@ -11,6 +11,9 @@ use super::streams::StreamKey;
 use crate::bounds;
 use crate::http::RequestHead;
 use crate::stats::Reason;
+
+/// SETTINGS count once more for each so many bytes: 32 of them.
+const SETTINGS_BYTES: usize = 32 * 6;
 
 /// A request whose head has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,16 +42,19 @@ impl Connection {
 
     fn frames(&mut self, bytes: &[u8], head: &mut RequestHead, now_ms: u64) -> Result<(usize, Option<Opened>), End> {
         let mut at = self.greet(bytes)?;
-        self.frames = 0;
+        self.work = 0;
+        let mut frames = 0;
         loop {
             let rest = bytes.get(at..).unwrap_or_default();
-            if rest.is_empty() || self.frames == bounds::HTTP2_FRAMES_MAX {
+            if rest.is_empty() || frames == bounds::HTTP2_FRAMES_MAX {
+                self.work += at + frames * bounds::HTTP2_FRAME_BYTES;
                 return Ok((at, None));
             }
-            self.frames += 1;
+            frames += 1;
             let opened = if self.partial.is_empty() {
                 let Some((header, payload)) = whole_frame(rest)? else {
                     self.partial.extend_from_slice(rest);
+                    self.work += bytes.len() + frames * bounds::HTTP2_FRAME_BYTES;
                     return Ok((bytes.len(), None));
                 };
                 at += HEADER_BYTES + header.length;
@@ -65,6 +71,7 @@ impl Connection {
                 }
             };
             if opened.is_some() {
+                self.work += at + frames * bounds::HTTP2_FRAME_BYTES + bounds::HTTP2_REQUEST_BYTES;
                 return Ok((at, opened));
             }
         }
@@ -253,15 +260,18 @@ impl Connection {
         }
         let is_orphan = self.bury_orphan(header.stream);
         let refused = number(payload) == ErrorCode::RefusedStream as u32;
-        let mut is_answered = true;
+        let is_of_batch = self.is_of_batch(header.stream);
+        let mut is_answered = !is_of_batch;
         if let Some(stream) = self.streams.find(header.stream).and_then(|key| self.streams.get(key)) {
             let untouched = matches!(stream.inbound, Inbound::Head) && !stream.has_text();
-            is_answered = !matches!(stream.outbound, Outbound::Head);
+            // What came together with the request cannot have been said for its answer.
+            is_answered = !matches!(stream.outbound, Outbound::Head) && !is_of_batch;
             stream.cut(if refused && untouched { Cut::Refused } else { Cut::Reset });
         }
         // Whose answer has begun, or is over, was not begun for nothing: readers of streams leave all the time.
         match self.is_server() && !is_orphan {
-            true => self.budget.spend(if is_answered { Item::Priority } else { Item::Reset }, now_ms),
+            true if is_answered => self.budget.spend(Item::Priority, now_ms),
+            true => self.budget.charge(Item::Reset, hasty(is_of_batch), now_ms),
             false => Ok(()),
         }
     }
@@ -273,7 +283,9 @@ impl Connection {
         if (header.has(flag::ACK) && !payload.is_empty()) || !payload.len().is_multiple_of(6) {
             return Err(End::broken(ErrorCode::FrameSizeError, "settings_size"));
         }
-        self.budget.spend(Item::Settings, now_ms)?;
+        // Hardly anybody has a dozen to say.
+        let cost = 1 + u32::try_from(payload.len() / SETTINGS_BYTES).unwrap_or(u32::MAX);
+        self.budget.charge(Item::Settings, cost, now_ms)?;
         if header.has(flag::ACK) {
             self.acknowledged = true;
             return Ok(());
@@ -368,6 +380,11 @@ impl Connection {
         };
         self.reset(header.stream, code, now_ms)
     }
+}
+
+/// What the end of a stream before its time costs.
+pub(super) fn hasty(is_of_batch: bool) -> u32 {
+    if is_of_batch { HASTE } else { 1 }
 }
 
 /// The frame at the front, where it is whole.

@@ -167,6 +167,7 @@ impl Connection {
             stream.ticket = None;
         }
         self.send_window -= bytes;
+        self.data_sent += bytes.unsigned_abs();
         let trailers = if unframed.end { body.take_trailers() } else { Vec::new() };
         let ends = unframed.end && trailers.is_empty();
         if !unframed.data.is_empty() || ends {

@@ -59,6 +59,8 @@ pub struct Stream {
     chunk: Option<usize>,
     /// Bytes of DATA that came and were not given back to the windows yet: at least those that are in the inbox.
     held: u32,
+    /// Something of the body has come.
+    pub heard: bool,
     /// Bytes that the stream's window is to be raised by.
     pub unannounced: u32,
     /// Bytes of DATA that the peer may still send.
@@ -91,6 +93,7 @@ impl Stream {
             read: 0,
             chunk: None,
             held: 0,
+            heard: false,
             unannounced: 0,
             receive_window: i64::from(receive_window),
             send_window: i64::from(send_window),
@@ -147,6 +150,7 @@ impl Stream {
 
     /// Puts DATA into the inbox.
     pub fn put(&mut self, data: &[u8]) {
+        self.heard |= !data.is_empty();
         // A frame of DATA is short.
         self.held += data.len() as u32;
         match (self.inbound, self.chunk) {

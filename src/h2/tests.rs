@@ -331,3 +331,85 @@ fn what_is_under_way_on_many_streams_that_were_cut_is_passed_over() {
     }
     assert_eq!(pair.machine.end(), None);
 }
+
+/// How many streams a client opens and gives up before that ends the connection; with a new batch behind each head, or not.
+fn resets_until_cut(pair: &mut Pair, answered: bool, batches: bool) -> u32 {
+    for number in 0.. {
+        let stream = 1 + 2 * number;
+        let key = pair.post(stream, None);
+        if answered {
+            pair.machine.write(key, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n").expect("a head");
+        }
+        if batches {
+            pair.machine.begin_batch();
+        }
+        let reset = pair.frame(kind::RST_STREAM, 0, stream, &8_u32.to_be_bytes());
+        pair.machine.release(key, 0);
+        if reset.is_err() {
+            return number;
+        }
+    }
+    0
+}
+
+/// What is given up in the breath in which it is asked for costs twice, whether it was answered already or not; who has
+/// seen the beginning of an answer may leave as often as likes.
+#[test]
+fn a_stream_given_up_at_once_costs_double() {
+    assert_eq!(resets_until_cut(&mut Pair::server(), false, true), 200);
+    assert_eq!(resets_until_cut(&mut Pair::server(), false, false), 100);
+    assert_eq!(resets_until_cut(&mut Pair::server(), true, false), 100);
+    assert_eq!(resets_until_cut(&mut Pair::server(), true, true), 1_000);
+}
+
+/// A head of thousands of lines is work, whatever becomes of it: few of them end the connection.
+#[test]
+fn heads_of_many_lines_cost_by_the_line() {
+    let mut pair = Pair::server();
+    let mut block = pair.request_block(None);
+    // `a:` without a value, never to be indexed.
+    block.extend_from_slice(&b"\x10\x01a\x00".repeat(2_000));
+    for number in 0.. {
+        let head = pair.frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, 1 + 2 * number, &block);
+        assert!(pair.machine.work() > 2_000 * bounds::HTTP2_LINE_BYTES);
+        let Ok(opened) = head else {
+            assert_eq!(number, 4, "11 each of 50");
+            return;
+        };
+        let opened = opened.expect("a request");
+        assert!(opened.too_large);
+        pair.machine.release(opened.key, 0);
+    }
+}
+
+/// Who waits for room knows whether it is the peer that holds it up: its own window, or no DATA at all that goes out.
+#[test]
+fn who_waits_knows_for_what() {
+    let mut pair = Pair::server();
+    let keys = [pair.post(1, None), pair.post(3, None)];
+    for key in keys {
+        pair.machine.write(key, b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n").expect("a head");
+    }
+    let before = pair.machine.standing(keys[1]).expect("its window is open");
+    let body = [b'x'; 100_000];
+    let sent = pair.machine.write(keys[0], &body).expect("as much as the windows allow");
+    assert_eq!((sent, pair.machine.standing(keys[0])), (65_535, None), "its own window is shut");
+    assert_ne!(pair.machine.standing(keys[1]), Some(before), "a neighbour was served");
+    pair.sent();
+    pair.frame(kind::PING, 0, 0, b"pingping").expect("a PING");
+    pair.sent();
+    assert_eq!(pair.machine.standing(keys[1]), Some(before + 65_535), "PINGs are nothing");
+}
+
+/// Thousands of settings in a frame are work, too.
+#[test]
+fn settings_cost_by_their_number() {
+    let mut pair = Pair::server();
+    let mut payload = Vec::new();
+    for value in 0..2_000_u32 {
+        payload.extend_from_slice(&setting::INITIAL_WINDOW_SIZE.to_be_bytes());
+        payload.extend_from_slice(&value.to_be_bytes());
+    }
+    pair.frame(kind::SETTINGS, 0, 0, &payload).expect("once");
+    pair.frame(kind::SETTINGS, 0, 0, &payload).expect_err("and not again at once");
+}

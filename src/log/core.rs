@@ -10,7 +10,8 @@ use jiff::tz::TimeZone;
 use super::format::{self, Scratch};
 use super::stamp::Stamps;
 use super::writer::{Batch, LogLane, Stream};
-use super::{AccessFormat, AccessRecord, Level, event_line};
+use super::{AccessFormat, AccessRecord, Header, Level, LogOptions, SHARE_WHOLE, event_line};
+use crate::base::rand::Random;
 use crate::bounds;
 
 /// Room kept at the end of a batch so that a usual line does not make it grow.
@@ -18,9 +19,10 @@ const LINE_BYTES_USUAL: usize = 2 * 1024;
 
 /// The log of one core. Stays on the core's thread; holds one batch of [`bounds::LOG_BATCH_BYTES`].
 pub struct CoreLog {
-    format: AccessFormat,
+    options: LogOptions,
     /// `None`: nothing is written anywhere.
     lane: Option<LogLane>,
+    random: Random,
     state: RefCell<State>,
 }
 
@@ -31,37 +33,70 @@ struct State {
     scratch: Scratch,
     /// Lines dropped since [`CoreLog::take_dropped`] was asked last.
     dropped: u64,
+    /// Lines left out by sampling since [`CoreLog::take_sampled_out`] was asked last.
+    sampled_out: u64,
     /// Events that may still be written before the next flush.
     events_left: usize,
 }
 
 impl CoreLog {
     /// A log that writes through `lane`. Looks up the system's time zone: make it before the core starts to serve.
-    pub fn new(format: AccessFormat, lane: LogLane) -> Self {
-        Self::build(format, Some(lane))
+    pub fn new(options: LogOptions, lane: LogLane) -> Self {
+        Self::build(options, Some(lane))
+    }
+
+    /// A log of events alone.
+    pub fn of_events(lane: LogLane) -> Self {
+        Self::build(LogOptions::of(AccessFormat::Off), Some(lane))
     }
 
     /// A log that drops everything without counting it: for tests of other modules.
     pub fn disabled() -> Self {
-        Self::build(AccessFormat::Off, None)
+        Self::build(LogOptions::of(AccessFormat::Off), None)
     }
 
-    fn build(format: AccessFormat, lane: Option<LogLane>) -> Self {
+    fn build(options: LogOptions, lane: Option<LogLane>) -> Self {
         let scratch = Scratch { stamps: Stamps::new(TimeZone::system()), clean: Vec::new() };
-        let state =
-            State { batch: Vec::new(), lines: 0, scratch, dropped: 0, events_left: bounds::LOG_EVENTS_PER_FLUSH };
-        Self { format, lane, state: RefCell::new(state) }
+        let state = State {
+            batch: Vec::new(),
+            lines: 0,
+            scratch,
+            dropped: 0,
+            sampled_out: 0,
+            events_left: bounds::LOG_EVENTS_PER_FLUSH,
+        };
+        Self { options, lane, random: Random::from_os(), state: RefCell::new(state) }
     }
 
     /// Whether access lines are written at all.
     pub fn is_on(&self) -> bool {
-        self.lane.is_some() && self.format != AccessFormat::Off
+        self.lane.is_some() && self.options.format != AccessFormat::Off
+    }
+
+    /// Whether an exchange has a line; one that has none by the sampling is counted. `failed`: it was refused, or ended
+    /// badly. To be asked once per exchange.
+    pub fn takes(&self, status: u16, failed: bool, total_us: u64) -> bool {
+        let sampling = &self.options.sampling;
+        if sampling.share == SHARE_WHOLE || !self.is_on() {
+            return self.is_on();
+        }
+        let taken = sampling.is_certain(status, failed, total_us)
+            || self.random.below(u64::from(SHARE_WHOLE)) < u64::from(sampling.share);
+        if !taken {
+            self.state.borrow_mut().sampled_out += 1;
+        }
+        taken
+    }
+
+    /// Whether lines hold headers of responses.
+    pub fn wants_response_head(&self) -> bool {
+        self.is_on() && self.options.format == AccessFormat::Json && !self.options.response_headers.is_empty()
     }
 
     /// Appends the line of an exchange to the batch.
-    pub fn access(&self, record: &AccessRecord<'_>) {
+    pub fn access(&self, record: &AccessRecord<'_>, header: Header<'_>) {
         let Some(lane) = &self.lane else { return };
-        if self.format == AccessFormat::Off {
+        if self.options.format == AccessFormat::Off {
             return;
         }
         let mut state = self.state.borrow_mut();
@@ -69,7 +104,7 @@ impl CoreLog {
         if state.batch.capacity() == 0 {
             state.batch = lane.buffer();
         }
-        format::access(self.format, record, &mut state.scratch, &mut state.batch);
+        format::access(&self.options, record, header, &mut state.scratch, &mut state.batch);
         state.lines += 1;
         if state.batch.len() + LINE_BYTES_USUAL > bounds::LOG_BATCH_BYTES {
             state.hand_over(lane);
@@ -103,6 +138,11 @@ impl CoreLog {
     /// Lines dropped since the last call: the caller adds them to its counters.
     pub fn take_dropped(&self) -> u64 {
         std::mem::take(&mut self.state.borrow_mut().dropped)
+    }
+
+    /// Lines left out by sampling since the last call.
+    pub fn take_sampled_out(&self) -> u64 {
+        std::mem::take(&mut self.state.borrow_mut().sampled_out)
     }
 }
 
@@ -158,23 +198,24 @@ mod tests {
             upstream_us: None,
             first_byte_us: None,
             core: 0,
+            response_head: b"",
         }
     }
 
     #[test]
     fn lines_leave_in_batches_and_never_more_than_the_lane_holds() {
-        let log = CoreLog::new(AccessFormat::Json, lane_without_writer());
+        let log = CoreLog::new(LogOptions::of(AccessFormat::Json), lane_without_writer());
         log.flush();
         assert_eq!(log.lane.as_ref().unwrap().waiting(), 0, "an empty batch is not handed over");
         let mut lines = 0_u64;
         while log.lane.as_ref().unwrap().waiting() < bounds::LOG_BATCHES_MAX {
-            log.access(&record(b"/"));
+            log.access(&record(b"/"), &|_| None);
             lines += 1;
         }
         assert!(lines > bounds::LOG_BATCHES_MAX as u64 * 50);
         assert_eq!(log.take_dropped(), 0);
-        log.access(&record(b"/"));
-        log.access(&record(b"/"));
+        log.access(&record(b"/"), &|_| None);
+        log.access(&record(b"/"), &|_| None);
         log.flush();
         assert_eq!((log.take_dropped(), log.take_dropped()), (2, 0));
         assert!(log.state.borrow().batch.is_empty(), "the refused batch is used again");
@@ -187,8 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn sampling_leaves_out_a_share_and_counts_it() {
+        let mut options = LogOptions::of(AccessFormat::Json);
+        options.sampling.share = SHARE_WHOLE / 10;
+        let log = CoreLog::new(options, lane_without_writer());
+        let taken = (0..10_000).filter(|_| log.takes(200, false, 0)).count() as u64;
+        assert!((700..1_300).contains(&taken), "{taken}");
+        assert_eq!((log.take_sampled_out(), log.take_sampled_out()), (10_000 - taken, 0));
+        assert!((0..100).all(|_| log.takes(404, false, 0) && log.takes(200, true, 0)));
+        assert!(!CoreLog::disabled().takes(500, true, 0));
+    }
+
+    #[test]
     fn events_are_bounded_between_flushes() {
-        let log = CoreLog::new(AccessFormat::Off, lane_without_writer());
+        let log = CoreLog::of_events(lane_without_writer());
         for _ in 0..bounds::LOG_EVENTS_PER_FLUSH + 3 {
             log.event(Level::Warn, "again");
         }
@@ -201,12 +254,12 @@ mod tests {
 
     #[test]
     fn a_log_that_is_off_or_disabled_writes_nothing() {
-        let log = CoreLog::new(AccessFormat::Off, lane_without_writer());
-        log.access(&record(b"/"));
+        let log = CoreLog::of_events(lane_without_writer());
+        log.access(&record(b"/"), &|_| None);
         log.flush();
         assert_eq!(log.lane.as_ref().unwrap().waiting(), 0);
         let log = CoreLog::disabled();
-        log.access(&record(b"/"));
+        log.access(&record(b"/"), &|_| None);
         log.event(Level::Error, "x");
         log.flush();
         assert_eq!(log.take_dropped(), 0);

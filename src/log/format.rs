@@ -6,7 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::stamp::{self, Stamps};
-use super::{AccessFormat, AccessRecord, escape, redact};
+use super::{AccessFormat, AccessRecord, Field, Header, LogOptions, escape, redact};
 use crate::bounds;
 
 /// Buffers that live from line to line.
@@ -17,9 +17,15 @@ pub struct Scratch {
 }
 
 /// Appends the line of an exchange, line feed included; nothing when the format is off.
-pub fn access(format: AccessFormat, record: &AccessRecord<'_>, scratch: &mut Scratch, out: &mut Vec<u8>) {
-    match format {
-        AccessFormat::Json => json(record, scratch, out),
+pub fn access(
+    options: &LogOptions,
+    record: &AccessRecord<'_>,
+    header: Header<'_>,
+    scratch: &mut Scratch,
+    out: &mut Vec<u8>,
+) {
+    match options.format {
+        AccessFormat::Json => json(options, record, header, scratch, out),
         AccessFormat::Sanitized => text(record, scratch, out, None),
         AccessFormat::Combined => text(record, scratch, out, Some(record.user_agent)),
         AccessFormat::Off => {}
@@ -67,68 +73,137 @@ fn text(record: &AccessRecord<'_>, scratch: &mut Scratch, out: &mut Vec<u8>, age
     out.extend_from_slice(b"\"\n");
 }
 
-fn json(record: &AccessRecord<'_>, scratch: &mut Scratch, out: &mut Vec<u8>) {
-    let most = bounds::LOG_FIELD_BYTES_MAX;
-    out.extend_from_slice(b"{\"time\":\"");
-    scratch.stamps.rfc3339(record.unix_ms, out);
-    out.extend_from_slice(b"\",\"client\":\"");
-    address(record.client, out);
-    out.push(b'"');
-    string(b",\"method\":", Some(record.method), out);
-    string(b",\"host\":", Some(record.host), out);
-    out.extend_from_slice(b",\"path\":\"");
-    uri(record.target, bounds::LOG_TARGET_BYTES_MAX, escape::json, &mut scratch.clean, out);
-    out.push(b'"');
-    string(b",\"version\":", Some(record.version.as_bytes()), out);
-    out.extend_from_slice(b",\"status\":");
-    number(u64::from(record.status), out);
-    out.extend_from_slice(b",\"bytes_sent\":");
-    number(record.bytes_sent, out);
-    out.extend_from_slice(b",\"bytes_received\":");
-    number(record.bytes_received, out);
-    milliseconds(b",\"duration_ms\":", Some(record.total_us), out);
-    milliseconds(b",\"upstream_ms\":", record.upstream_us, out);
-    milliseconds(b",\"first_byte_ms\":", record.first_byte_us, out);
-    string(b",\"route\":", Some(record.route.as_bytes()), out);
-    string(b",\"upstream\":", Some(record.upstream.as_bytes()), out);
-    out.extend_from_slice(b",\"endpoint\":");
-    endpoint(record.endpoint, out);
-    string(b",\"request_id\":", Some(record.request_id), out);
-    string(b",\"reason\":", record.reason.map(str::as_bytes), out);
-    if let Some(caller) = record.caller {
-        string(b",\"caller\":", Some(caller.as_bytes()), out);
+/// A JSON line of the chosen fields; what there is not is `null` or left out, see the table of fields.
+fn json(options: &LogOptions, record: &AccessRecord<'_>, header: Header<'_>, scratch: &mut Scratch, out: &mut Vec<u8>) {
+    let start = out.len();
+    for field in &options.fields {
+        json_field(*field, record, scratch, out);
     }
-    if let Some((id, message, variable)) = record.rule {
-        out.extend_from_slice(b",\"rule\":");
-        number(id, out);
-        string(b",\"rule_message\":", Some(message.as_bytes()), out);
-        string(b",\"rule_variable\":", Some(variable.as_bytes()), out);
-    }
-    if let Some(cache) = record.cache {
-        string(b",\"cache\":", Some(cache.as_bytes()), out);
-        string(b",\"cache_detail\":", record.cache_detail.map(str::as_bytes), out);
-    }
-    if let Some(referer) = record.referer {
-        out.extend_from_slice(b",\"referer\":\"");
-        uri(referer, most, escape::json, &mut scratch.clean, out);
-        out.push(b'"');
-    }
-    match record.user_agent {
-        Some(agent) => {
-            out.extend_from_slice(b",\"user_agent\":\"");
-            free(agent, escape::json, &mut scratch.clean, out);
-            out.push(b'"');
+    if !options.request_headers.is_empty() {
+        let mut headers = Headers::begin(b",\"headers\":{", out);
+        for name in &options.request_headers {
+            headers.put(name, header(name), &mut scratch.clean);
         }
-        None => out.extend_from_slice(b",\"user_agent\":null"),
     }
-    if let Some(user) = record.user {
-        out.extend_from_slice(b",\"user\":\"");
-        free(user, escape::json, &mut scratch.clean, out);
-        out.push(b'"');
+    if !options.response_headers.is_empty() {
+        let mut headers = Headers::begin(b",\"response_headers\":{", out);
+        for name in &options.response_headers {
+            headers.put(name, value_of(record.response_head, name), &mut scratch.clean);
+        }
     }
-    out.extend_from_slice(b",\"core\":");
-    number(u64::from(record.core), out);
+    // Every field begins with a comma: the first one's becomes the brace.
+    match out.get_mut(start) {
+        Some(first) => *first = b'{',
+        None => out.push(b'{'),
+    }
     out.extend_from_slice(b"}\n");
+}
+
+fn json_field(field: Field, record: &AccessRecord<'_>, scratch: &mut Scratch, out: &mut Vec<u8>) {
+    let key = field.key();
+    let text = |value: &str, out: &mut Vec<u8>| string(key, Some(value.as_bytes()), out);
+    let count = |value: u64, out: &mut Vec<u8>| {
+        out.extend_from_slice(key);
+        number(value, out);
+    };
+    let optional = |value: Option<&str>, out: &mut Vec<u8>| value.into_iter().for_each(|value| text(value, out));
+    match field {
+        Field::Time => quoted(key, out, |out| scratch.stamps.rfc3339(record.unix_ms, out)),
+        Field::Client => quoted(key, out, |out| address(record.client, out)),
+        Field::Method => string(key, Some(record.method), out),
+        Field::Host => string(key, Some(record.host), out),
+        Field::Path => {
+            let most = bounds::LOG_TARGET_BYTES_MAX;
+            quoted(key, out, |out| uri(record.target, most, escape::json, &mut scratch.clean, out));
+        }
+        Field::Version => text(record.version, out),
+        Field::Status => count(u64::from(record.status), out),
+        Field::BytesSent => count(record.bytes_sent, out),
+        Field::BytesReceived => count(record.bytes_received, out),
+        Field::Duration => milliseconds(key, Some(record.total_us), out),
+        Field::Upstream => milliseconds(key, record.upstream_us, out),
+        Field::FirstByte => milliseconds(key, record.first_byte_us, out),
+        Field::Route => text(record.route, out),
+        Field::UpstreamName => text(record.upstream, out),
+        Field::Endpoint => {
+            out.extend_from_slice(key);
+            endpoint(record.endpoint, out);
+        }
+        Field::RequestId => string(key, Some(record.request_id), out),
+        Field::Reason => string(key, record.reason.map(str::as_bytes), out),
+        Field::Caller => optional(record.caller, out),
+        Field::Rule => record.rule.into_iter().for_each(|(id, ..)| count(id, out)),
+        Field::RuleMessage => optional(record.rule.map(|(_, message, _)| message), out),
+        Field::RuleVariable => optional(record.rule.map(|(.., variable)| variable), out),
+        Field::Cache => optional(record.cache, out),
+        Field::CacheDetail if record.cache.is_some() => string(key, record.cache_detail.map(str::as_bytes), out),
+        Field::CacheDetail => {}
+        Field::Referer => {
+            let most = bounds::LOG_FIELD_BYTES_MAX;
+            let put = |referer: &[u8]| {
+                quoted(key, out, |out| uri(referer, most, escape::json, &mut scratch.clean, out));
+            };
+            record.referer.into_iter().for_each(put);
+        }
+        Field::UserAgent => match record.user_agent {
+            Some(agent) => quoted(key, out, |out| free(agent, escape::json, &mut scratch.clean, out)),
+            None => string(key, None, out),
+        },
+        Field::User => {
+            let put = |user: &[u8]| quoted(key, out, |out| free(user, escape::json, &mut scratch.clean, out));
+            record.user.into_iter().for_each(put);
+        }
+        Field::Core => count(u64::from(record.core), out),
+    }
+}
+
+/// A key with a string that `value` writes the inside of.
+fn quoted(key: &[u8], out: &mut Vec<u8>, value: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(key);
+    out.push(b'"');
+    value(out);
+    out.push(b'"');
+}
+
+/// An object of headers that is being written; closed when it is dropped.
+struct Headers<'o> {
+    out: &'o mut Vec<u8>,
+    is_first: bool,
+}
+
+impl<'o> Headers<'o> {
+    fn begin(key: &[u8], out: &'o mut Vec<u8>) -> Self {
+        out.extend_from_slice(key);
+        Self { out, is_first: true }
+    }
+
+    /// A header with its value, secrets hidden; nothing when the message has none of this name.
+    fn put(&mut self, name: &str, value: Option<&[u8]>, clean: &mut Vec<u8>) {
+        let Some(value) = value else { return };
+        self.out.extend_from_slice(if self.is_first { b"\"" } else { b",\"" });
+        self.is_first = false;
+        escape::json(name.as_bytes(), self.out);
+        self.out.extend_from_slice(b"\":\"");
+        clean.clear();
+        redact::header(name.as_bytes(), value, clean);
+        field(clean, bounds::LOG_FIELD_BYTES_MAX, escape::json, self.out);
+        self.out.push(b'"');
+    }
+}
+
+impl Drop for Headers<'_> {
+    fn drop(&mut self) {
+        self.out.push(b'}');
+    }
+}
+
+/// The value of the first field of a head with this name (RFC 9112 §5).
+fn value_of<'h>(head: &'h [u8], name: &str) -> Option<&'h [u8]> {
+    head.split(|b| *b == b'\n').skip(1).find_map(|line| {
+        let (found, rest) = line.split_at_checked(name.len())?;
+        let value = rest.strip_prefix(b":")?;
+        found.eq_ignore_ascii_case(name.as_bytes()).then(|| value.trim_ascii())
+    })
 }
 
 /// How a place in a line escapes bytes.
@@ -256,13 +331,18 @@ mod tests {
             upstream_us: Some(999),
             first_byte_us: None,
             core: 3,
+            response_head: b"",
         }
     }
 
     fn write(format: AccessFormat, record: &AccessRecord<'_>) -> String {
+        write_with(&LogOptions::of(format), record, &|_| None)
+    }
+
+    fn write_with(options: &LogOptions, record: &AccessRecord<'_>, header: Header<'_>) -> String {
         let mut scratch = Scratch { stamps: Stamps::new(TimeZone::UTC), clean: Vec::new() };
         let mut out = Vec::new();
-        access(format, record, &mut scratch, &mut out);
+        access(options, record, header, &mut scratch, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -305,6 +385,32 @@ mod tests {
         let line: Value = serde_json::from_str(&write(AccessFormat::Json, &record)).unwrap();
         assert_eq!((&line["reason"], &line["user"]), (&Value::from("client_gone"), &Value::from("ann")));
         assert_eq!(line["referer"], "https://e.org/?code=***");
+    }
+
+    #[test]
+    fn a_json_line_has_the_chosen_fields_and_headers_in_the_order_written() {
+        let mut options = LogOptions::of(AccessFormat::Json);
+        options.fields = vec![Field::Status, Field::Caller, Field::Time, Field::Path];
+        let mut record = record();
+        let header: Header<'_> = &|name| match name {
+            "x-team" => Some(b"a \"b\""),
+            "authorization" => Some(b"Bearer PLANTED"),
+            "x-note" => Some(b"see https://h/?api_key=PLANTED"),
+            _ => None,
+        };
+        assert_eq!(
+            write_with(&options, &record, header),
+            "{\"status\":200,\"time\":\"2026-11-23T16:00:00.123Z\",\"path\":\"/v1/messages?key=***&beta=true\"}\n"
+        );
+        options.fields.clear();
+        assert_eq!(write_with(&options, &record, header), "{}\n");
+        options.request_headers = vec!["x-team".into(), "authorization".into(), "x-none".into(), "x-note".into()];
+        let asked = "\"headers\":{\"x-team\":\"a \\\"b\\\"\",\"authorization\":\"***\",\"x-note\":\"***\"}";
+        assert_eq!(write_with(&options, &record, header), format!("{{{asked}}}\n"));
+        options.response_headers = vec!["x-rest".into(), "set-cookie".into(), "x".into()];
+        record.response_head = b"HTTP/1.1 200 X: no\r\nX-Rest:  7 \r\nSet-Cookie: id=PLANTED\r\nX-Rest: 8\r\n\r\n";
+        let line = write_with(&options, &record, header);
+        assert!(line.ends_with(",\"response_headers\":{\"x-rest\":\"7\",\"set-cookie\":\"***\"}}\n"), "{line}");
     }
 
     #[test]

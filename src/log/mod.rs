@@ -1,14 +1,17 @@
 //! Log lines of exchanges and events of the process.
 //!
 //! A core formats its access lines into a batch and hands the batch to the writer thread through a bounded queue: when
-//! the writer is behind, lines are dropped and counted, a core never waits. Secrets never reach a line: targets and
-//! referers go through [`redact`], and no other request field but those of [`AccessRecord`] can be logged at all.
+//! the writer is behind, lines are dropped and counted, a core never waits. Secrets never reach a line: targets, referers
+//! and chosen headers go through [`redact`], and nothing of a body can be logged at all.
 //! Whatever bytes a client sends, one exchange is one line and a JSON line is valid JSON.
 
 mod core;
 mod escape;
+mod fields;
 mod format;
+mod options;
 pub mod redact;
+mod sink;
 mod stamp;
 mod writer;
 
@@ -16,7 +19,10 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
 pub use self::core::CoreLog;
-pub use self::writer::{LogLane, LogSink, LogWriter};
+pub use self::fields::Field;
+pub use self::options::{LogOptions, SHARE_WHOLE, Sampling};
+pub use self::sink::LogSink;
+pub use self::writer::{LogLane, LogWriter};
 
 /// Shape of an access line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +47,9 @@ impl AccessFormat {
         Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
     }
 }
+
+/// The value of a header of the request by its name in lower case; asked only for those that the log was told to show.
+pub type Header<'a> = &'a dyn Fn(&str) -> Option<&'a [u8]>;
 
 /// What is known of an exchange when it ended. Bytes are as the client sent them: escaping and redaction happen here.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +94,8 @@ pub struct AccessRecord<'a> {
     pub upstream_us: Option<u64>,
     pub first_byte_us: Option<u64>,
     pub core: u16,
+    /// The head of the response as it was sent; empty where nobody asked for a part of it.
+    pub response_head: &'a [u8],
 }
 
 /// Weight of an event.

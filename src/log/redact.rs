@@ -1,31 +1,30 @@
 //! Secrets taken out of what is logged: targets, referers, free text.
 //!
-//! Pure. When in doubt it hides: a value that is hidden without need costs a reader a moment, a key in a log file costs
+//! Pure, but for the names that an operator adds once, before anything is served. When in doubt it hides: a value that is hidden without need costs a reader a moment, a key in a log file costs
 //! more. What is hidden is shown as `***`.
+
+use std::sync::OnceLock;
 
 /// Put in the place of a secret.
 const MASK: &[u8] = b"***";
 
 /// Names whose value is hidden, compared by letters and digits only, in lower case (`x-api-key` is `xapikey`).
-const NAMES: &[&str] = &[
-    "assertion",
-    "auth",
-    "authorization",
-    "bearer",
-    "code",
-    "cookie",
-    "jwt",
-    "otp",
-    "pass",
-    "pwd",
-    "sid",
-    "sig",
-    "ticket",
-];
+const NAMES: &[&str] = &["assertion", "bearer", "code", "jwt", "otp", "pass", "pwd", "sid", "sig", "ticket"];
 /// Ends of names whose value is hidden: `key` covers `api_key`, `subscription-key`, `X-Api-Key`.
-const NAME_ENDS: &[&str] = &["key", "token", "session", "sessionid"];
+const NAME_ENDS: &[&str] = &["auth", "authorization", "cookie", "key", "token", "session", "sessionid"];
 /// Parts of names whose value is hidden: `signature` covers `X-Amz-Signature`.
 const NAME_PARTS: &[&str] = &["apikey", "credential", "password", "passwd", "secret", "signature", "privatekey"];
+
+/// Names that the configuration adds, in the form of [`NAMES`].
+static ADDED: OnceLock<Vec<String>> = OnceLock::new();
+
+/// Adds names of parameters and headers whose value is hidden, everywhere and for the life of the process: to be called
+/// once, before anything is served; a second call changes nothing.
+pub fn also_hide(names: &[Box<str>]) {
+    let plain = |name: &str| letters(name.as_bytes(), &mut [0; NAME_BYTES_MAX]).to_owned();
+    // Whoever comes second finds the list of the first: the process has one configuration at its start.
+    let _ = ADDED.set(names.iter().map(|name| plain(name)).filter(|name| !name.is_empty()).collect());
+}
 
 /// Beginnings by which issuers mark their keys.
 const KEY_PREFIXES: &[&[u8]] = &[
@@ -102,6 +101,15 @@ pub fn uri(input: &[u8], out: &mut Vec<u8>) {
         }
         out.extend_from_slice(MASK);
     }
+}
+
+/// Appends the value of a header: hidden as a whole where its name is that of a secret, or where it holds what looks like
+/// a key, a telling name with a value, or a URL with user information.
+pub fn header(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    if is_secret_name(name) || is_secret(value, Place::Query, &mut Vec::new()) {
+        return out.extend_from_slice(MASK);
+    }
+    text(value, out);
 }
 
 /// Appends free text with words that look like keys, and what follows `Bearer` or `Basic`, hidden.
@@ -222,7 +230,16 @@ fn is_delimiter(byte: u8) -> bool {
 
 /// Whether a name of a parameter or field is that of a secret, in any case and punctuation.
 pub fn is_secret_name(name: &[u8]) -> bool {
-    let mut buffer = [0_u8; NAME_BYTES_MAX];
+    let mut buffer = [0; NAME_BYTES_MAX];
+    let name = letters(name, &mut buffer);
+    NAMES.contains(&name)
+        || NAME_ENDS.iter().any(|end| name.ends_with(end))
+        || NAME_PARTS.iter().any(|part| name.contains(part))
+        || ADDED.get().is_some_and(|added| added.iter().any(|other| other == name))
+}
+
+/// Letters and digits of a name in lower case, without digits at the end: `token[0]` and `key2` are `token` and `key`.
+fn letters<'b>(name: &[u8], buffer: &'b mut [u8; NAME_BYTES_MAX]) -> &'b str {
     let mut length = 0;
     let letters = name.iter().filter(|b| b.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase);
     for (slot, letter) in buffer.iter_mut().zip(letters) {
@@ -230,11 +247,7 @@ pub fn is_secret_name(name: &[u8]) -> bool {
         length += 1;
     }
     let name = std::str::from_utf8(buffer.get(..length).unwrap_or_default()).unwrap_or_default();
-    // `token[0]`, `key2`.
-    let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    NAMES.contains(&name)
-        || NAME_ENDS.iter().any(|end| name.ends_with(end))
-        || NAME_PARTS.iter().any(|part| name.contains(part))
+    name.trim_end_matches(|c: char| c.is_ascii_digit())
 }
 
 fn looks_like_key(word: &[u8], bytes_min: usize) -> bool {

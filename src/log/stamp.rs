@@ -40,6 +40,20 @@ impl Stamps {
         out.extend_from_slice(&self.local);
     }
 
+    /// As programs write to syslog (RFC 3164 §4.1.2): `Nov  3 16:00:00`, in local time.
+    pub fn bsd(&mut self, unix_ms: u64, out: &mut Vec<u8>) {
+        self.refresh(unix_ms / 1_000);
+        let part = |range: std::ops::Range<usize>| self.local.get(range).unwrap_or_default();
+        out.extend_from_slice(part(3..6));
+        out.push(b' ');
+        match part(0..2) {
+            [b'0', digit] => out.extend_from_slice(&[b' ', *digit]),
+            day => out.extend_from_slice(day),
+        }
+        out.push(b' ');
+        out.extend_from_slice(part(12..20));
+    }
+
     fn refresh(&mut self, second: u64) {
         if self.second == Some(second) {
             return;
@@ -114,6 +128,17 @@ mod tests {
         let half = TimeZone::fixed(Offset::from_seconds(5 * 3600 + 1800).unwrap());
         let (_, local) = both(&mut Stamps::new(half), 1_795_449_600_007);
         assert_eq!(local, "23/Nov/2026:21:30:00 +0530");
+    }
+
+    #[test]
+    fn syslog_has_the_day_with_a_blank() {
+        let mut stamps = Stamps::new(TimeZone::UTC);
+        let mut text = |unix_ms| {
+            let mut out = Vec::new();
+            stamps.bsd(unix_ms, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!((&*text(1_795_449_600_007), &*text(999)), ("Nov 23 16:00:00", "Jan  1 00:00:00"));
     }
 
     #[test]

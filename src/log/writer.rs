@@ -3,10 +3,7 @@
 //! Each core has a lane of its own, so that a busy core cannot push out the lines of another. The thread sleeps until
 //! a core hands something over; a slow disk or a stuck reader of stdout holds up this thread only.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -15,16 +12,8 @@ use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 
-use super::{Level, event};
+use super::sink::{LogSink, Output, explain};
 use crate::bounds;
-
-/// Where access lines go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogSink {
-    Stdout,
-    /// Appended to; made with mode 0640, because lines hold addresses of people.
-    File(PathBuf),
-}
 
 /// Lines that travel together, line feeds included.
 pub(super) struct Batch {
@@ -64,6 +53,7 @@ struct Shared {
     stop: AtomicBool,
     reopen: AtomicBool,
     failures: Arc<AtomicU64>,
+    lost: Arc<AtomicU64>,
 }
 
 impl LogLane {
@@ -94,6 +84,7 @@ impl LogWriter {
             stop: AtomicBool::new(false),
             reopen: AtomicBool::new(false),
             failures: Arc::new(AtomicU64::new(0)),
+            lost: Arc::new(AtomicU64::new(0)),
         });
         let (alive, done) = channel();
         let theirs = Arc::clone(&shared);
@@ -116,6 +107,11 @@ impl LogWriter {
     /// Batches that could not be written, as a number that stays readable while the writer runs.
     pub fn failures(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.shared.failures)
+    }
+
+    /// Lines that were in such batches and are in no log.
+    pub fn lost(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.shared.lost)
     }
 
     /// Writes everything that was handed over before this call and ends the thread. Returns false when the sink is
@@ -155,7 +151,7 @@ fn run(shared: &Shared, mut output: Output, alive: Sender<()>) {
             for _ in 0..bounds::LOG_BATCHES_MAX {
                 let Some(batch) = lane.full.pop() else { break };
                 wrote = true;
-                output.write(&batch, &shared.failures);
+                write(&mut output, &batch, shared);
                 lane.recycle(batch.bytes);
             }
         }
@@ -171,95 +167,17 @@ fn run(shared: &Shared, mut output: Output, alive: Sender<()>) {
     drop(alive);
 }
 
-/// The open sink.
-struct Output {
-    /// `None`: stdout.
-    file: Option<(PathBuf, File)>,
-    /// The last write failed in the middle of a line.
-    is_torn: bool,
-    /// The last write failed: said once, not once per batch.
-    is_failing: bool,
-}
-
-impl Output {
-    fn open(sink: LogSink) -> io::Result<Self> {
-        let file = match sink {
-            LogSink::Stdout => None,
-            LogSink::File(path) => {
-                let file = open_append(&path)?;
-                Some((path, file))
-            }
-        };
-        Ok(Self { file, is_torn: false, is_failing: false })
+fn write(output: &mut Output, batch: &Batch, shared: &Shared) {
+    if batch.stream == Stream::Events {
+        // Nobody is left to be told that stderr is gone.
+        let _ = io::stderr().lock().write_all(&batch.bytes);
+        return;
     }
-
-    fn reopen(&mut self) {
-        let Some((path, file)) = &mut self.file else { return };
-        match open_append(path) {
-            Ok(new) => {
-                *file = new;
-                self.is_torn = false;
-            }
-            Err(error) => event(Level::Warn, &format!("{error}; the file that was open is kept")),
-        }
+    let lost = output.write(&batch.bytes);
+    if lost > 0 {
+        shared.failures.fetch_add(1, Ordering::Relaxed);
+        shared.lost.fetch_add(lost, Ordering::Relaxed);
     }
-
-    fn write(&mut self, batch: &Batch, failures: &AtomicU64) {
-        if batch.stream == Stream::Events {
-            // Nobody is left to be told that stderr is gone.
-            let _ = io::stderr().lock().write_all(&batch.bytes);
-            return;
-        }
-        let result = match &mut self.file {
-            Some((_, file)) => write_lines(file, &batch.bytes, &mut self.is_torn),
-            None => write_lines(&mut io::stdout().lock(), &batch.bytes, &mut self.is_torn),
-        };
-        let Err(error) = result else {
-            self.is_failing = false;
-            return;
-        };
-        failures.fetch_add(1, Ordering::Relaxed);
-        if !self.is_failing {
-            self.is_failing = true;
-            let place = self.file.as_ref().map_or("stdout".to_owned(), |(path, _)| path.display().to_string());
-            event(
-                Level::Error,
-                &format!("access log: cannot write to {place}: {error}; lines are lost until it works"),
-            );
-        }
-    }
-}
-
-/// Writes whole lines; a line that an earlier failure tore is ended first.
-fn write_lines(sink: &mut impl Write, bytes: &[u8], is_torn: &mut bool) -> io::Result<()> {
-    if *is_torn {
-        sink.write_all(b"\n")?;
-        *is_torn = false;
-    }
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        match sink.write(rest) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => {
-                *is_torn = rest.get(count.wrapping_sub(1)) != Some(&b'\n');
-                rest = rest.get(count..).unwrap_or_default();
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    sink.flush()
-}
-
-fn open_append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path).map_err(|error| {
-        let what = format!("open the access log {}", path.display());
-        explain(&error, &what, "check the folder and its permissions")
-    })
-}
-
-fn explain(error: &io::Error, what: &str, remedy: &str) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot {what}: {error}; {remedy}"))
 }
 
 /// A lane that nobody empties, for tests of what fills it.
@@ -282,6 +200,7 @@ impl LogLane {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
 
@@ -364,9 +283,9 @@ mod tests {
         for _ in 0..3 {
             lanes[0].send(access("x\n")).map_err(|_| "full").unwrap();
         }
-        let failures = writer.failures();
+        let (failures, lost) = (writer.failures(), writer.lost());
         assert!(writer.finish());
-        assert_eq!(failures.load(Ordering::Relaxed), 3);
+        assert_eq!((failures.load(Ordering::Relaxed), lost.load(Ordering::Relaxed)), (3, 3));
     }
 
     #[test]
@@ -381,40 +300,5 @@ mod tests {
         assert_eq!(queues.free.len(), bounds::LOG_BATCHES_FREE_MAX);
         let lane = LogLane { queues: Arc::new(queues), writer: thread::current() };
         assert!(lane.buffer().is_empty());
-    }
-
-    /// Takes `most` bytes, then fails until told otherwise.
-    struct Narrow {
-        bytes: Vec<u8>,
-        most: usize,
-    }
-
-    impl Write for Narrow {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let count = bytes.len().min(self.most).min(3);
-            if count == 0 {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            self.most -= count;
-            self.bytes.extend_from_slice(&bytes[..count]);
-            Ok(count)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_torn_line_is_ended_before_the_next_one() {
-        let mut sink = Narrow { bytes: Vec::new(), most: 7 };
-        let mut is_torn = false;
-        assert!(write_lines(&mut sink, b"one\ntwo three\n", &mut is_torn).is_err());
-        assert!(is_torn);
-        assert!(write_lines(&mut sink, b"lost\n", &mut is_torn).is_err());
-        sink.most = 100;
-        write_lines(&mut sink, b"four\n", &mut is_torn).unwrap();
-        assert!(!is_torn);
-        assert_eq!(sink.bytes, b"one\ntwo\nfour\n");
     }
 }

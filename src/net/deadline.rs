@@ -4,9 +4,14 @@
 //! core, every [`crate::bounds::SWEEP_MS`]) marks expired slots and wakes their waiters. Arming is one store, no system call.
 //! 40 bytes per slot.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+
+use super::task;
+use super::turns::Turns;
+use crate::base::clock;
+use crate::bounds;
 
 const NEVER: u64 = u64::MAX;
 
@@ -16,6 +21,8 @@ pub struct Deadlines {
     slots: RefCell<Slots>,
     /// Every wait ends at once from now on.
     over: Cell<bool>,
+    /// Begun by the first who gives way; none where there was no descriptor left.
+    turns: OnceCell<Option<Rc<Turns>>>,
 }
 
 #[derive(Default)]
@@ -63,28 +70,34 @@ impl Deadlines {
         Timer { owner: Rc::clone(self), index }
     }
 
-    /// Fires what is due at `now_ms`.
-    pub fn sweep(&self, now_ms: u64) {
-        self.fire(|at, _| at <= now_ms);
+    /// Fires what is due at `now_ms`, a turn's work at most; whether there may be more.
+    #[must_use]
+    pub fn sweep(&self, now_ms: u64) -> bool {
+        self.fire(|at, _| at <= now_ms, bounds::FIRES_PER_TURN) == bounds::FIRES_PER_TURN
     }
 
     /// Fires every timer armed by [`Timer::arm_idle`]: the core drains.
     pub fn fire_idle(&self) {
-        self.fire(|_, idle| idle);
+        self.fire(|_, idle| idle, usize::MAX);
     }
 
     /// Ends every wait, now and from now on: the drain's deadline has come.
     pub fn end_all(&self) {
         self.over.set(true);
-        self.fire(|_, _| true);
+        self.fire(|_, _| true, usize::MAX);
     }
 
-    fn fire(&self, due: impl Fn(u64, bool) -> bool) {
-        let mut wakers = Vec::new();
+    /// Fires at most so many; returns how many it was.
+    fn fire(&self, due: impl Fn(u64, bool) -> bool, most: usize) -> usize {
+        let (mut wakers, mut fired) = (Vec::new(), 0);
         {
             let slots = &mut *self.slots.borrow_mut();
             for (at, state) in slots.at.iter_mut().zip(&mut slots.states) {
+                if fired == most {
+                    break;
+                }
                 if *at != NEVER && due(*at, state.idle) {
+                    fired += 1;
                     *at = NEVER;
                     state.fired = true;
                     wakers.extend(state.waker.take());
@@ -93,6 +106,15 @@ impl Deadlines {
         }
         // Woken outside of the borrow: a waker may run code of the executor.
         wakers.into_iter().for_each(Waker::wake);
+        fired
+    }
+
+    /// Gives everything else on the core that is ready now its turn.
+    pub async fn give_way(&self) {
+        match self.turns.get_or_init(|| Turns::start().ok()) {
+            Some(turns) => turns.next().await,
+            None => task::pause(1).await,
+        }
     }
 }
 
@@ -151,6 +173,19 @@ impl Timer {
         self.with(|_, state| state.displaced)
     }
 
+    /// Another number whenever everybody on the core has had a turn.
+    pub fn turn(&self) -> u64 {
+        match self.owner.turns.get() {
+            Some(Some(turns)) => turns.passed(),
+            _ => clock::now_ms(),
+        }
+    }
+
+    /// See [`Deadlines::give_way`].
+    pub async fn give_way(&self) {
+        self.owner.give_way().await;
+    }
+
     /// Whether all waits are over, whatever their own deadlines say.
     pub fn is_over(&self) -> bool {
         self.owner.over.get()
@@ -192,9 +227,9 @@ mod tests {
         let (early, late) = (deadlines.timer(), deadlines.timer());
         early.arm(10);
         late.arm(20);
-        deadlines.sweep(9);
+        assert!(!deadlines.sweep(9));
         assert!(!fired(&early));
-        deadlines.sweep(10);
+        assert!(!deadlines.sweep(10));
         assert!(fired(&early));
         assert!(!fired(&late));
         early.arm(30);
@@ -216,7 +251,18 @@ mod tests {
         drop(first);
         let second = deadlines.timer();
         assert_eq!(second.index, index);
-        deadlines.sweep(100);
+        assert!(!deadlines.sweep(100));
         assert!(!fired(&second));
+    }
+
+    #[test]
+    fn what_is_due_all_at_once_fires_in_turns() {
+        let deadlines = Deadlines::new();
+        let timers: Vec<_> = (0..bounds::FIRES_PER_TURN + 5).map(|_| deadlines.timer()).collect();
+        timers.iter().for_each(|timer| timer.arm(10));
+        assert!(deadlines.sweep(10));
+        assert_eq!(timers.iter().filter(|timer| fired(timer)).count(), bounds::FIRES_PER_TURN);
+        assert!(!deadlines.sweep(10));
+        assert!(timers.iter().all(fired));
     }
 }

@@ -13,6 +13,7 @@ pub mod session;
 pub mod socket;
 pub mod stream;
 pub mod task;
+pub mod turns;
 
 pub use deadline::{Deadlines, Timer};
 pub use input::{Filled, Input, ReadError, Until, Wait};

@@ -74,6 +74,14 @@ impl Ready {
     pub fn writable_unbounded(&self) -> impl Future<Output = io::Result<()>> + '_ {
         self.io.writable(false)
     }
+
+    /// Waits until a read has something to say: for what has no deadline.
+    ///
+    /// # Errors
+    /// Those of the poll operation itself.
+    pub fn readable_unbounded(&self) -> impl Future<Output = io::Result<()>> + '_ {
+        self.io.readable(false)
+    }
 }
 
 pin_project! {

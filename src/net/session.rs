@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::ready::Waited;
 use super::stream::{Read, Stream};
-use super::{Input, Timer, task};
+use super::{Input, Timer};
 use crate::base::buf::BufferPool;
 use crate::base::clock;
 use crate::bounds;
@@ -31,6 +31,10 @@ pub struct Session {
     blocked: Cell<bool>,
     /// The last stream was let go: the driver has to look at its clockwork.
     rested: Cell<bool>,
+    /// What was asked for may be begun now.
+    nudged: Cell<bool>,
+    /// What streams write between two batches goes into a buffer of the pool; given back as soon as it is sent.
+    buffers: Rc<BufferPool>,
     /// When something of the peer came last, coarse milliseconds.
     heard_ms: Cell<u64>,
     /// Whoever shares the session out, and what was true of it when that was told last.
@@ -54,7 +58,6 @@ pub struct Channel {
 
 /// How a session is driven.
 pub struct Drive<'a> {
-    pub buffers: &'a BufferPool,
     pub timer: &'a Timer,
     /// How long the peer may take to say its settings and acknowledge ours.
     pub settle_ms: u64,
@@ -77,11 +80,12 @@ pub enum Ended {
     Broken(End),
 }
 
-/// Whether a session may go on with the next request.
+/// Whether all requests that have come are begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
+    /// Those that can be.
     On,
-    /// The others of the core come first.
+    /// Some are left: the others of the core come first.
     Over,
 }
 
@@ -91,18 +95,21 @@ enum Woken {
     /// There is something to send, or room to send it.
     Output,
     Timer,
+    Nudged,
     Broken,
 }
 
 impl Session {
     /// A session over a transport whose handshake is over.
-    pub fn new(transport: Stream, machine: Connection) -> Rc<Self> {
+    pub fn new(transport: Stream, machine: Connection, buffers: &Rc<BufferPool>) -> Rc<Self> {
         Rc::new(Self {
             transport,
             machine: RefCell::new(machine),
             driver: RefCell::default(),
             blocked: Cell::new(false),
             rested: Cell::new(false),
+            nudged: Cell::new(false),
+            buffers: Rc::clone(buffers),
             heard_ms: Cell::new(clock::now_ms()),
             owner: OnceCell::new(),
             terms: Cell::default(),
@@ -209,35 +216,39 @@ impl Session {
         done
     }
 
+    /// Asks the driver to begin what waits to be begun.
+    pub fn nudge(&self) {
+        self.nudged.set(true);
+        self.wake_driver();
+    }
+
     fn wake_driver(&self) {
         let driver = self.driver.borrow_mut().take();
         driver.into_iter().for_each(Waker::wake);
     }
 
-    /// Drives the session to its end. Each request that comes is handed over with its stream; whoever keeps the head
-    /// leaves another one in its place, and says whose turn it is.
+    /// Drives the session to its end. Each request that comes is handed to `opened` with its stream, which says whether it
+    /// has answered it; whoever keeps the head leaves another one in its place. Behind what has come together `begin` begins them, as many as is fair; it is
+    /// told whether it is called for the first time since, and again when the others of the core have had their turn.
     pub async fn drive(
         self: &Rc<Self>,
         way: Drive<'_>,
         input: &mut Input,
         head: &mut RequestHead,
-        mut opened: impl FnMut(Stream, &mut RequestHead, Opened) -> Turn,
+        mut opened: impl FnMut(Stream, &mut RequestHead, Opened) -> bool,
+        mut begin: impl FnMut(bool) -> Turn,
     ) -> Ended {
         let mut clockwork = Clockwork::new(&way);
         loop {
-            if self.machine.borrow().output().is_empty() {
-                let former = self.machine.borrow_mut().exchange_output(way.buffers.large());
-                way.buffers.give(former);
-            }
-            let outcome = self.receive(&way, input, head, &mut opened).await;
+            let outcome = self.receive(&way, input, head, &mut opened, &mut begin).await;
             if let Err(ended) = outcome.and_then(|()| self.flush()) {
-                self.hear_out(&way, input, head);
+                self.hear_out(input, head);
                 return self.bury(ended);
             }
             self.report();
-            self.rest(input, way.buffers);
+            self.rest(input);
             if let Err(ended) = self.wait(&way, &mut clockwork, input).await {
-                self.hear_out(&way, input, head);
+                self.hear_out(input, head);
                 return self.bury(ended);
             }
         }
@@ -245,7 +256,7 @@ impl Session {
 
     /// What the peer has said before the transport broke counts, although sending was what found it broken: answers that
     /// are whole, and which requests it has not processed. Requests do not: nobody can be answered any more.
-    fn hear_out(&self, way: &Drive<'_>, input: &mut Input, head: &mut RequestHead) {
+    fn hear_out(&self, input: &mut Input, head: &mut RequestHead) {
         let mut left = bounds::HTTP2_BURST_BYTES;
         while self.end().is_none() && left > 0 {
             let mut machine = self.machine.borrow_mut();
@@ -253,7 +264,7 @@ impl Session {
             drop(machine);
             input.consume(taken);
             left = left.saturating_sub(taken.max(1));
-            if !matches!(input.try_fill(&self.transport, way.buffers), Ok(Read::Bytes(_))) {
+            if !matches!(input.try_fill(&self.transport, &self.buffers), Ok(Read::Bytes(_))) {
                 return;
             }
         }
@@ -265,43 +276,74 @@ impl Session {
         way: &Drive<'_>,
         input: &mut Input,
         head: &mut RequestHead,
-        opened: &mut impl FnMut(Stream, &mut RequestHead, Opened) -> Turn,
+        opened: &mut impl FnMut(Stream, &mut RequestHead, Opened) -> bool,
+        begin: &mut impl FnMut(bool) -> Turn,
     ) -> Result<(), Ended> {
-        let (mut burst, mut turn) = (0, Turn::On);
+        let (mut work, mut is_first) = (0, true);
+        self.machine.borrow_mut().begin_batch();
         loop {
-            while !input.is_empty() {
-                let fed = self.machine.borrow_mut().feed(input.unread(), head, clock::now_ms());
-                let (taken, request) = fed.map_err(Ended::Broken)?;
-                input.consume(taken);
-                burst += taken + self.machine.borrow().frames_fed() as usize * bounds::HTTP2_FRAME_BYTES;
-                if let Some(request) = request {
-                    turn = opened(self.channel(request.key), head, request);
-                    burst += bounds::HTTP2_REQUEST_BYTES;
-                }
-                if self.machine.borrow().output().len() >= bounds::HTTP2_BATCH_BYTES {
-                    self.flush()?;
-                }
-                if burst >= bounds::HTTP2_BURST_BYTES {
-                    // One peer that sends without end: the others of the core get their turn.
-                    burst = 0;
-                    self.flush()?;
-                    task::pause(1).await;
-                }
+            let is_more = self.take(input, head, opened, &mut work)?
+                || (!self.is_full()
+                    && match input.try_fill_eagerly(&self.transport, &self.buffers) {
+                        Ok(Read::Bytes(_)) => {
+                            self.heard_ms.set(clock::now_ms());
+                            true
+                        }
+                        Ok(Read::NotReady) => false,
+                        Ok(Read::End) | Err(_) => return Err(Ended::Gone),
+                    });
+            if is_more && work < bounds::HTTP2_BURST_BYTES {
+                continue;
             }
-            if turn == Turn::Over {
-                // Not before all that was read is understood: it may say that nothing of it is wanted.
-                turn = Turn::On;
-                self.flush()?;
-                task::pause(1).await;
-            }
-            if self.is_full() {
+            // Not before all that has come is understood: it may say that nothing of it is wanted.
+            let turn = begin(is_first);
+            if !is_more && turn == Turn::On {
                 return Ok(());
             }
-            match input.try_fill_eagerly(&self.transport, way.buffers) {
-                Ok(Read::Bytes(_)) => self.heard_ms.set(clock::now_ms()),
-                Ok(Read::NotReady) => return Ok(()),
-                Ok(Read::End) | Err(_) => return Err(Ended::Gone),
+            // One peer that sends or asks without end: the others of the core get their turn.
+            (work, is_first) = (0, is_more);
+            self.flush()?;
+            way.timer.give_way().await;
+            if is_more {
+                self.machine.borrow_mut().begin_batch();
             }
+        }
+    }
+
+    /// Feeds what was read to the machine; whether some of it is left because it is enough for one turn.
+    fn take(
+        self: &Rc<Self>,
+        input: &mut Input,
+        head: &mut RequestHead,
+        opened: &mut impl FnMut(Stream, &mut RequestHead, Opened) -> bool,
+        work: &mut usize,
+    ) -> Result<bool, Ended> {
+        while !input.is_empty() {
+            if *work >= bounds::HTTP2_BURST_BYTES {
+                return Ok(true);
+            }
+            let mut machine = self.machine.borrow_mut();
+            self.lend_buffer(&mut machine);
+            let (taken, request) = machine.feed(input.unread(), head, clock::now_ms()).map_err(Ended::Broken)?;
+            *work += machine.work();
+            drop(machine);
+            input.consume(taken);
+            if let Some(request) = request
+                && opened(self.channel(request.key), head, request)
+            {
+                *work += bounds::HTTP2_ANSWER_BYTES;
+            }
+            if self.machine.borrow().output().len() >= bounds::HTTP2_BATCH_BYTES {
+                self.flush()?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// What is written goes into a buffer of the pool.
+    fn lend_buffer(&self, machine: &mut Connection) {
+        if machine.lacks_buffer() {
+            machine.exchange_output(self.buffers.large());
         }
     }
 
@@ -324,12 +366,16 @@ impl Session {
         Ok(())
     }
 
-    /// A session at rest holds no buffers.
-    fn rest(&self, input: &mut Input, buffers: &BufferPool) {
-        input.release(buffers);
+    /// A session at rest holds no buffers, even where streams are open.
+    fn rest(&self, input: &mut Input) {
+        input.release(&self.buffers);
+        self.give_buffer();
+    }
+
+    fn give_buffer(&self) {
         let mut machine = self.machine.borrow_mut();
-        if machine.streams() == 0 && machine.output().is_empty() {
-            buffers.give(machine.exchange_output(Vec::new()));
+        if machine.output().is_empty() {
+            self.buffers.give(machine.exchange_output(Vec::new()));
         }
     }
 
@@ -365,6 +411,7 @@ impl Session {
                     return Ok(());
                 }
                 Woken::Timer => return clockwork.look(self, way),
+                Woken::Nudged => return Ok(()),
                 Woken::Output => {
                     if self.blocked.get() {
                         // There is room again: the peer has taken something, however slow it is.
@@ -373,6 +420,7 @@ impl Session {
                     } else {
                         self.flush()?
                     }
+                    self.give_buffer();
                     clockwork.look(self, way)?;
                 }
             }
@@ -393,6 +441,9 @@ impl Session {
         }
         if self.rested.take() {
             return Poll::Ready(Woken::Timer);
+        }
+        if self.nudged.take() {
+            return Poll::Ready(Woken::Nudged);
         }
         // A peer that takes nothing is not listened to beyond a bound: what it says may have to be answered.
         if !self.is_full()
@@ -521,6 +572,7 @@ impl Channel {
     /// Takes as much of the parts as there is room for; returns how many bytes.
     pub(super) fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         self.session.with(|machine| {
+            self.session.lend_buffer(machine);
             let mut taken = 0;
             for part in parts.iter().filter(|part| !part.is_empty()) {
                 let count = machine.write(self.key, part).map_err(broken)?;
@@ -531,6 +583,11 @@ impl Channel {
             }
             Ok(taken)
         })
+    }
+
+    /// What the stream's waiting for room is measured by, see [`Connection::standing`].
+    pub(super) fn standing(&self) -> Option<u64> {
+        self.session.machine.borrow().standing(self.key)
     }
 
     /// Waits until there may be room, or the timer fires.
@@ -560,6 +617,11 @@ impl Channel {
     /// As [`Channel::is_cut`]; else the task is woken when it is.
     pub(super) fn poll_cut(&self, context: &mut Context<'_>) -> bool {
         self.session.machine.borrow_mut().is_cut_or_wakes(self.key, context.waker())
+    }
+
+    /// Whether a message is to come on it, and nothing of its body has.
+    pub(super) fn is_silent(&self) -> bool {
+        self.session.machine.borrow().is_silent(self.key)
     }
 
     /// Whether the peer has given the stream up.

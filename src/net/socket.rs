@@ -124,12 +124,6 @@ impl Socket {
         let _ = shutdown(self.ready.fd(), Shutdown::Write);
     }
 
-    /// Ends both directions; waits for readiness return.
-    pub fn shutdown_both(&self) {
-        // As above.
-        let _ = shutdown(self.ready.fd(), Shutdown::Both);
-    }
-
     /// Makes close send a reset, so that the peer knows that what it has got is not whole.
     pub fn reset_on_close(&self) {
         dial::set_reset_on_close(self.ready.fd());

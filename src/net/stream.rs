@@ -98,6 +98,11 @@ impl Stream {
         }
     }
 
+    /// Whether nothing has come of a message that is to come: of one stream among several only.
+    pub fn is_silent(&self) -> bool {
+        matches!(self, Self::Multiplexed(channel) if channel.is_silent())
+    }
+
     /// Whether the peer is known to have left without a system call; else the task is woken when it leaves. Of one stream
     /// among several only: a connection of its own has to be looked at ([`Stream::is_gone`]).
     pub fn poll_gone(&self, context: &mut Context<'_>) -> bool {
@@ -286,13 +291,21 @@ async fn write_channel(
 ) -> Result<(), WriteError> {
     IoSlice::advance_slices(&mut parts, 0);
     let mut touched = false;
+    // Woken for nothing, it goes on waiting for the same thing: pings and neighbours buy a stream no time.
+    let mut since = None;
     while !parts.is_empty() {
         match channel.try_write(parts) {
             Ok(0) => {
                 if timer.is_over() {
                     return Err(WriteError::Expired);
                 }
-                timer.arm(clock::now_ms() + timeout_ms);
+                let standing = channel.standing();
+                let deadline_ms = match since {
+                    Some((before, deadline_ms)) if standing.is_none() || standing == before => deadline_ms,
+                    _ => clock::now_ms() + timeout_ms,
+                };
+                since = Some((standing, deadline_ms));
+                timer.arm(deadline_ms);
                 let waited = channel.room(timer).await;
                 timer.disarm();
                 if waited == Waited::Expired {
@@ -301,6 +314,7 @@ async fn write_channel(
             }
             Ok(count) => {
                 touched = true;
+                since = None;
                 IoSlice::advance_slices(&mut parts, count);
             }
             Err(error) if touched => return Err(WriteError::Broken(error)),

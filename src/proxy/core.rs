@@ -6,6 +6,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::in_flight::{InFlight, Purse};
+use super::screen::overload::Overload;
 use super::service::Service;
 use super::wakes::Wakes;
 use crate::base::buf::BufferPool;
@@ -41,6 +43,10 @@ pub struct Core {
     pub leases: Leases,
     /// No new connection, and each response says that the connection closes.
     pub draining: Cell<bool>,
+    /// How late this core is.
+    pub overload: Overload,
+    /// Its share of the bytes that request bodies may take.
+    pub purse: Rc<Purse>,
     /// Raised by each turn of the clockwork: who sees it stand still has kept the core to itself.
     pub beat: Cell<u32>,
     service: RefCell<Rc<CoreService>>,
@@ -48,7 +54,10 @@ pub struct Core {
     response_heads: RefCell<Vec<ResponseHead>>,
     date: RefCell<(u64, [u8; DATE_BYTES])>,
     keys: RefCell<Vec<Vec<u8>>>,
+    #[expect(clippy::vec_box, reason = "it is lent to an exchange, and some kilobytes would move each time")]
     transactions: RefCell<Vec<Box<Transaction>>>,
+    /// Long bodies that are being judged by rules of a firewall.
+    pub judging: Cell<u32>,
 }
 
 /// What a core is made of.
@@ -60,6 +69,7 @@ pub struct Parts {
     pub log: CoreLog,
     pub cache: Arc<Cache>,
     pub wakes: Rc<Wakes>,
+    pub in_flight: Arc<InFlight>,
 }
 
 impl Parts {
@@ -67,7 +77,8 @@ impl Parts {
     pub fn alone(service: Arc<Service>) -> Self {
         let cache = Cache::new(bounds::CACHE_BYTES_DEFAULT, [0; 32]);
         let (stats, log) = (CoreStats::new(), CoreLog::disabled());
-        Self { number: 0, index: 0, service, stats, log, cache, wakes: Wakes::new(0, Box::default()) }
+        let in_flight = InFlight::new(bounds::IN_FLIGHT_BYTES_DEFAULT);
+        Self { number: 0, index: 0, service, stats, log, cache, wakes: Wakes::new(0, Box::default()), in_flight }
     }
 }
 
@@ -88,7 +99,8 @@ pub struct CoreService {
 impl Core {
     /// A core's means, serving `parts.service`.
     pub fn new(parts: Parts) -> Self {
-        let Parts { number, index, service, stats, log, cache, wakes } = parts;
+        let Parts { number, index, service, stats, log, cache, wakes, in_flight } = parts;
+        let purse = Purse::new(in_flight, Arc::clone(&stats));
         let pools = Pools::default();
         let service = RefCell::new(Rc::new(CoreService::new(service, &pools)));
         Self {
@@ -105,6 +117,8 @@ impl Core {
             random: Random::from_os(),
             leases: Leases::default(),
             draining: Cell::new(false),
+            overload: Overload::default(),
+            purse,
             beat: Cell::new(0),
             service,
             request_heads: RefCell::default(),
@@ -112,6 +126,7 @@ impl Core {
             date: RefCell::new((0, [b' '; DATE_BYTES])),
             keys: RefCell::default(),
             transactions: RefCell::default(),
+            judging: Cell::new(0),
         }
     }
 

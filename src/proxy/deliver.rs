@@ -10,6 +10,7 @@ use super::fetch::{Answered, give_back};
 use super::headers::{self, ResponseParts};
 use super::obtain::Followed;
 use super::route::Route;
+use super::screen::tell_limits;
 use super::transfer::{Sink, Source, TransferError, transfer};
 use super::tunnel::{Side, tunnel};
 use super::upload::{Upload, drive};
@@ -99,6 +100,8 @@ async fn fail(core: &Core, client: &mut Client<'_>, exchange: &mut Exchange<'_>,
         without_body: client.head.method == Method::Head,
     };
     let body_bytes = headers::write_failure(&mut out, &parts);
+    let head_bytes = out.len().saturating_sub(usize::try_from(body_bytes).unwrap_or_default());
+    exchange.note_head(core, out.get(..head_bytes).unwrap_or_default());
     exchange.first_byte();
     client.progress.response_begun.set(true);
     exchange.bytes_sent += body_bytes;
@@ -228,9 +231,8 @@ fn begin(
         strip_tags: answered.route.cache.as_ref().is_some_and(|policy| policy.strip_tags),
     };
     headers::write_response(&mut out, &parts);
-    if let Some(lines) = &exchange.limit_lines {
-        headers::append_lines(&mut out, lines);
-    }
+    tell_limits(core, client, exchange, &mut out);
+    exchange.note_head(core, &out);
     exchange.status = answered.head.status;
     exchange.first_byte();
     client.progress.response_begun.set(true);

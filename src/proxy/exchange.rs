@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::failure::Failure;
+use super::in_flight::HeldBytes;
 use super::route::Route;
 use super::service::Service;
 use crate::base::clock;
@@ -76,6 +77,8 @@ pub struct Progress {
     /// The upstream asked for the body (only where the expectation is forwarded).
     pub body_wanted: Cell<bool>,
     pub body_bytes: Cell<u64>,
+    /// Bytes of the body that the gateway holds at a time.
+    pub held: HeldBytes,
 }
 
 /// Bytes of the longest request id that is taken over.
@@ -176,7 +179,7 @@ pub struct Exchange<'s> {
     pub refusal: Option<Box<Refusal>>,
     /// The name of the key that asks, where the route knows keys.
     pub caller: Option<&'s str>,
-    /// Limits that count for that key beside those of the route.
+    /// The limits that count for that key beside those of the route.
     pub caller_limits: &'s [Arc<Limit>],
     /// The rule of the firewall that matched, where one did.
     pub rule: Option<Box<RuleNote>>,
@@ -184,8 +187,6 @@ pub struct Exchange<'s> {
     pub rules_counted: usize,
     /// Counts of requests in flight that this one is in, until it ends.
     pub seats: Seats<'s>,
-    /// Lines for the response that say what is left of limits, where those are to say it.
-    pub limit_lines: Option<Box<str>>,
     /// What a request that is answered at once was charged to.
     pub receipt: Receipt,
     /// Borrowed: counting references to what all cores share would make them wait for each other.
@@ -196,6 +197,8 @@ pub struct Exchange<'s> {
     /// The key under which a mark let this request pass.
     pub marked: Option<Box<[u8]>>,
     pub endpoint: Option<SocketAddr>,
+    /// The head of the response as it was sent, where the log shows a part of it.
+    pub response_head: Option<Box<[u8]>>,
 }
 
 impl Exchange<'_> {
@@ -226,13 +229,20 @@ impl Exchange<'_> {
             rule: None,
             rules_counted: 0,
             seats: Seats::default(),
-            limit_lines: None,
             receipt: Receipt::default(),
             route: None,
             upstream: None,
             cache: None,
             marked: None,
             endpoint: None,
+            response_head: None,
+        }
+    }
+
+    /// Notes the head of the response for a log that shows a part of it.
+    pub fn note_head(&mut self, core: &Core, head: &[u8]) {
+        if core.log.wants_response_head() {
+            self.response_head = Some(head.into());
         }
     }
 

@@ -8,6 +8,7 @@ use super::core::{Core, CoreService};
 use super::exchange::{Client, Exchange};
 use super::failure::Failure;
 use super::route::Route;
+use super::screen::overload;
 use super::upload::{Downstream, Home, Upload, Way, drive};
 use crate::base::clock;
 use crate::bounds;
@@ -38,16 +39,26 @@ pub async fn fetch<'a>(
     client: &mut Client<'a>,
     exchange: &mut Exchange<'a>,
 ) -> Result<Answered<'a>, Failure> {
+    overload::may_ask(core, exchange)?;
     let ask = Ask::new(core, service, route).ok_or(Failure::from(Reason::Internal))?;
     exchange.upstream = Some(&ask.upstream.name);
     exchange.upstream_started_us = Some(clock::now_us());
     let (connection, head, upload) = match whole_body(client) {
         Some(length) => send_whole(&ask, client, exchange, length).await?,
-        None => Box::pin(send_beside(&ask, client, exchange)).await?,
+        None => {
+            client.progress.held.reach(core, upload_bytes(client))?;
+            Box::pin(send_beside(&ask, client, exchange)).await?
+        }
     };
     let framing = h1::response_framing(&head, client.head.method == Method::Head)
         .map_err(|reject| Failure::from(&UpstreamError::Malformed(reject)))?;
     Ok(Answered { connection, head, framing, route, upload })
+}
+
+/// What an upload holds at most: a buffer, and the copy for an upstream that processed nothing.
+fn upload_bytes(client: &Client<'_>) -> u64 {
+    let most = (bounds::BUFFER_BYTES_LARGE + bounds::KEPT_UPLOAD_BYTES_MAX) as u64;
+    if let BodyLength::Length(length) = client.framing.body { length.min(most) } else { most }
 }
 
 /// Bytes of the body that are at hand and complete it, where that is so.

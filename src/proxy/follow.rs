@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::headers::{self, StoredParts};
 use super::obtain::Followed;
 use super::route::Route;
+use super::screen::tell_limits;
 use super::transfer::Sink;
 use crate::base::clock;
 use crate::bounds;
@@ -64,7 +65,9 @@ pub async fn follow(
             keep_alive,
         },
     );
+    tell_limits(core, client, exchange, &mut pending);
     exchange.status = status;
+    exchange.note_head(core, &pending);
     exchange.first_byte();
     client.progress.response_begun.set(true);
     let mut sink = deliver::sink(client, &mut pending, BodyEncoder::new(body));

@@ -26,6 +26,10 @@ pub async fn gather(core: &Core, most: u64, allowed: u64, client: &mut Client<'_
 /// As of [`gather`].
 pub async fn gather_front(core: &Core, most: u64, allowed: u64, client: &mut Client<'_>) -> Result<bool, Failure> {
     let Some(body) = &mut client.body else { return Ok(true) };
+    let held = &client.progress.held;
+    if let BodyLength::Length(length) = client.framing.body {
+        held.reach(core, length)?;
+    }
     // Its own sending is an answer to the expectation (RFC 9110 §10.1.1): the body is wanted here, whatever is stored.
     if client.framing.expect_continue && body.input.is_empty() && !client.stream.try_send(CONTINUE) {
         return Err(Reason::ClientReset.into());
@@ -44,6 +48,7 @@ pub async fn gather_front(core: &Core, most: u64, allowed: u64, client: &mut Cli
         let decoded = body.decoder.decode(body.input.unread_mut()).map_err(Failure::from)?;
         body.read.extend_from_slice(body.input.unread().get(..decoded.payload).unwrap_or_default());
         body.input.consume(decoded.consumed);
+        held.reach(core, body.read.len() as u64)?;
         if body.read.len() as u64 > allowed {
             return Err(Reason::BodyTooLarge.into());
         }

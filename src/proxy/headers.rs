@@ -11,6 +11,7 @@ use super::exchange::{CacheNote, Peer, Refusal, RequestId};
 use super::failure::Failure;
 use super::route::{Edits, Route};
 use super::service::{ForwardedPolicy, Service};
+use crate::base::secret::Secret;
 use crate::cache::AnswerHead;
 use crate::cache::cache_status;
 use crate::cache::conditional::{self, STRIPPED};
@@ -77,7 +78,7 @@ struct House<'a> {
     /// It does not go any further.
     keeps: bool,
     /// What goes instead.
-    credential: Option<(&'a str, &'a str)>,
+    credential: Option<(&'a str, &'a Secret)>,
 }
 
 impl<'a> House<'a> {
@@ -99,7 +100,7 @@ impl<'a> House<'a> {
 
     fn write(self, out: &mut Vec<u8>, edits: &Edits) {
         if let Some((name, value)) = self.credential.filter(|(name, _)| !edits.sets(name.as_bytes())) {
-            write_field(out, name.as_bytes(), value.as_bytes());
+            write_field(out, name.as_bytes(), value.expose());
         }
     }
 }
@@ -251,7 +252,7 @@ fn write_via(out: &mut Vec<u8>, edits: &Edits, received: Version, pseudonym: &[u
 /// Fields the edits bring in.
 fn write_brought(out: &mut Vec<u8>, edits: &Edits) {
     for (name, value) in edits.brings() {
-        write_field(out, name.as_bytes(), value.as_bytes());
+        write_field(out, name.as_bytes(), value.expose());
     }
 }
 
@@ -510,12 +511,12 @@ fn write_persistence(out: &mut Vec<u8>, version: Version, keep_alive: bool) {
     }
 }
 
-/// Adds whole field lines to a head that is written.
-pub fn append_lines(out: &mut Vec<u8>, lines: &str) {
+/// Adds whole field lines, which `write` appends, to a head that is written.
+pub fn append_lines(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     const END: &[u8] = b"\r\n";
     if out.ends_with(END) {
         out.truncate(out.len() - END.len());
-        out.extend_from_slice(lines.as_bytes());
+        write(out);
         out.extend_from_slice(END);
     }
 }

@@ -11,6 +11,7 @@ use super::deliver::{self, Next};
 use super::exchange::{Client, Exchange};
 use super::headers::{self, StoredParts};
 use super::route::Route;
+use super::screen::tell_limits;
 use super::transfer::{Sink, breathe};
 use crate::base::clock;
 use crate::cache::answer::{Answer, Body};
@@ -139,6 +140,7 @@ fn compose(
         }
     };
     headers::write_stored(out, &parts);
+    tell_limits(core, client, exchange, out);
     // A stored 204 has no body and no length.
     let selected = if length == 0 && matches!(selected, Selected::Whole) { Selected::Nothing } else { selected };
     Composed { selected, status: parts.status }
@@ -170,6 +172,7 @@ pub fn send_at_once(case: Case<'_>, exchange: &mut Exchange<'_>, kept: Rc<Kept>)
         }
     };
     exchange.status = composed.status;
+    exchange.note_head(core, &head);
     client.progress.response_begun.set(true);
     let with_body = matches!(composed.selected, Selected::Whole);
     exchange.bytes_sent += if with_body { body.length() } else { 0 };
@@ -246,6 +249,7 @@ pub async fn send(case: Case<'_>, exchange: &mut Exchange<'_>, kept: &Kept) -> N
     let mut pending = core.buffers.small();
     let composed = compose(case, exchange, kept, answer, &mut pending, keep_alive);
     exchange.status = composed.status;
+    exchange.note_head(core, &pending);
     exchange.first_byte();
     client.progress.response_begun.set(true);
     let mut sink = deliver::sink(client, &mut pending, BodyEncoder::new(BodyLength::None));

@@ -16,6 +16,7 @@ pub mod follow;
 pub mod gather;
 pub mod headers;
 pub mod hit;
+pub mod in_flight;
 pub mod landing;
 pub mod lookup;
 pub mod obtain;

@@ -13,6 +13,7 @@ use super::flight::{Flight, Handed, Handoff, Request, take_off};
 use super::landing::Landing;
 use super::lookup::{Looking, Seen, refusal};
 use super::route::Route;
+use super::screen::overload::{self, Lateness};
 use super::upload::Upload;
 use crate::base::clock;
 use crate::cache::account::footprint;
@@ -288,6 +289,12 @@ impl<'a> Search<'_, 'a> {
         exchange: &mut Exchange<'a>,
     ) -> Result<Option<(Follower, Option<Handoff>)>, Obtained<'a>> {
         let Some(object) = self.core.cache.find(place, self.looking.key()) else {
+            if overload::may_ask(self.core, exchange).is_err() {
+                return match self.failed(Reason::Overload, CacheOutcome::Failed, exchange) {
+                    Waited::Obtained(obtained) => Err(obtained),
+                    Waited::Again => Ok(None),
+                };
+            }
             return match self.lead(place, client, exchange, false) {
                 Ok(led) => Ok(led.map(|(follower, handoff)| (follower, Some(handoff)))),
                 Err(reason) => {
@@ -357,7 +364,8 @@ impl<'a> Search<'_, 'a> {
     /// Sends a flight for an answer that is served meanwhile; one at a time, over all cores.
     fn refresh(&mut self, kept: &Rc<Kept>, client: &mut Client<'a>, exchange: &mut Exchange<'a>) {
         let now_ms = clock::now_ms();
-        if client.head.method == Method::Head || now_ms < kept.object.rests_until_ms() {
+        let is_late = self.core.overload.lateness() > Lateness::InTime;
+        if is_late || client.head.method == Method::Head || now_ms < kept.object.rests_until_ms() {
             return;
         }
         // One that fails is not begun again at the next hit.

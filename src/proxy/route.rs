@@ -7,6 +7,7 @@ use ahash::AHashMap;
 use std::sync::Arc;
 
 use super::screen::Screen;
+use crate::base::secret::Secret;
 use crate::cache::policy::{CachePolicy, KeyPolicy};
 use crate::http::{FieldId, RequestHead};
 
@@ -18,8 +19,8 @@ pub struct Matcher {
     pub path: PathMatch,
     /// Empty = any method.
     pub methods: Vec<Box<str>>,
-    /// All must be present with exactly this value; names in lower case.
-    pub fields: Vec<(Box<str>, Box<str>)>,
+    /// All must be present with exactly this value; names in lower case. Values may come from the environment.
+    pub fields: Vec<(Box<str>, Secret)>,
 }
 
 /// The path part of a matcher.
@@ -68,15 +69,15 @@ pub struct Rewrite {
 #[derive(Clone, Default)]
 pub struct Edits {
     /// The only value this field will have.
-    pub set: Vec<(Box<str>, Box<str>)>,
+    pub set: Vec<(Box<str>, Secret)>,
     /// One more value.
-    pub add: Vec<(Box<str>, Box<str>)>,
+    pub add: Vec<(Box<str>, Secret)>,
     /// Lower-case names; the names in `set` are removed implicitly.
     pub remove: Vec<Box<str>>,
 }
 
 /// Names only: values may be secrets.
-fn names_of(fields: &[(Box<str>, Box<str>)]) -> Vec<&str> {
+fn names_of(fields: &[(Box<str>, Secret)]) -> Vec<&str> {
     fields.iter().map(|(name, _)| &**name).collect()
 }
 
@@ -108,8 +109,8 @@ impl Edits {
     }
 
     /// The fields that these edits bring in.
-    pub fn brings(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.set.iter().chain(&self.add).map(|(n, v)| (&**n, &**v))
+    pub fn brings(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.set.iter().chain(&self.add).map(|(n, v)| (&**n, v))
     }
 }
 
@@ -280,12 +281,10 @@ impl Matcher {
     }
 }
 
-fn has_field(head: &RequestHead, name: &str, value: &str) -> bool {
+fn has_field(head: &RequestHead, name: &str, value: &Secret) -> bool {
     let id = FieldId::of(name.as_bytes());
     head.fields().any(|f| {
-        f.id == id
-            && (id != FieldId::Other || f.name.eq_ignore_ascii_case(name.as_bytes()))
-            && f.value == value.as_bytes()
+        f.id == id && (id != FieldId::Other || f.name.eq_ignore_ascii_case(name.as_bytes())) && value.is(f.value)
     })
 }
 

@@ -210,14 +210,11 @@ fn finish(core: &Core, client: &Client<'_>, exchange: &mut Exchange<'_>) {
     }
     let exchange = &*exchange;
     let since_start = |at: u64| at.saturating_sub(exchange.started_us);
-    let upstream_us =
-        exchange.upstream_started_us.map(|from| exchange.upstream_ended_us.unwrap_or(now_us).saturating_sub(from));
-    let first_byte_us = exchange.first_byte_us.map(since_start);
     let stats = &core.stats;
     stats.status(exchange.status);
     stats.observe(Histogram::ExchangeTotal, since_start(now_us));
-    upstream_us.into_iter().for_each(|us| stats.observe(Histogram::UpstreamTime, us));
-    first_byte_us.into_iter().for_each(|us| stats.observe(Histogram::TimeToFirstByte, us));
+    upstream_us(exchange, now_us).into_iter().for_each(|us| stats.observe(Histogram::UpstreamTime, us));
+    exchange.first_byte_us.map(since_start).into_iter().for_each(|us| stats.observe(Histogram::TimeToFirstByte, us));
     stats.add(Counter::BytesSent, exchange.bytes_sent);
     stats.add(Counter::BytesReceived, client.progress.body_bytes.get());
     if let Some(failure) = exchange.failure {
@@ -226,11 +223,21 @@ fn finish(core: &Core, client: &Client<'_>, exchange: &mut Exchange<'_>) {
     if let (Some(note), Some(policy)) = (&exchange.cache, exchange.route.and_then(|route| route.cache.as_deref())) {
         policy.counters.outcome(core.index, note.outcome);
     }
+    let failed = exchange.failure.is_some() || exchange.rule.is_some();
+    if !core.log.takes(exchange.status, failed, since_start(now_us)) {
+        return;
+    }
+    log_line(core, client, exchange, now_us);
+}
+
+/// The line of an exchange that has one.
+fn log_line(core: &Core, client: &Client<'_>, exchange: &Exchange<'_>, now_us: u64) {
+    let since_start = |at: u64| at.saturating_sub(exchange.started_us);
     let head = client.head;
     // Where keys are asked for, what stands there may be one.
-    let names_user = core.log.is_on() && !exchange.route.is_some_and(|route| route.screen.callers);
+    let names_user = !exchange.route.is_some_and(|route| route.screen.callers);
     let user = if names_user { head.find(FieldId::Authorization).and_then(basic_user) } else { None };
-    core.log.access(&AccessRecord {
+    let record = AccessRecord {
         unix_ms: clock::unix_ms(),
         client: exchange.address,
         user: user.as_deref(),
@@ -253,10 +260,18 @@ fn finish(core: &Core, client: &Client<'_>, exchange: &mut Exchange<'_>) {
         cache: exchange.cache.map(|note| note.outcome.name()),
         cache_detail: exchange.cache.and_then(|note| note.detail),
         total_us: since_start(now_us),
-        upstream_us,
-        first_byte_us,
+        upstream_us: upstream_us(exchange, now_us),
+        first_byte_us: exchange.first_byte_us.map(since_start),
         core: core.number,
-    });
+        response_head: exchange.response_head.as_deref().unwrap_or_default(),
+    };
+    let header = |name: &str| head.fields().find(|f| f.name.eq_ignore_ascii_case(name.as_bytes())).map(|f| f.value);
+    core.log.access(&record, &header);
+}
+
+/// From the choice of the upstream to the end of its response, as far as it came to that.
+fn upstream_us(exchange: &Exchange<'_>, now_us: u64) -> Option<u64> {
+    exchange.upstream_started_us.map(|from| exchange.upstream_ended_us.unwrap_or(now_us).saturating_sub(from))
 }
 
 /// The user of Basic credentials (RFC 7617 §2); never the password, nor a user without one: that is how API keys are

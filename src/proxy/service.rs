@@ -20,6 +20,8 @@ pub struct Service {
     pub trusted_peers: Vec<IpNet>,
     pub forwarded: ForwardedPolicy,
     pub expect: ExpectPolicy,
+    /// How late a core's turn may come before it refuses work, milliseconds; `None` = it never does.
+    pub overload_target_ms: Option<u64>,
     /// Pseudonym in Via (RFC 9110 §7.6.3).
     pub via: Box<str>,
     /// Whose address counts where the peer is trusted.

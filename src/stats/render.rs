@@ -23,6 +23,8 @@ pub struct ProcessInfo {
     pub start_unix_ms: u64,
     /// Log batches that could not be written (`LogWriter::failures`).
     pub log_failures: Arc<AtomicU64>,
+    /// Access lines that could not be written.
+    pub log_lines_lost: Arc<AtomicU64>,
 }
 
 /// The metrics of all cores and of the process as text. The position of a core in the slice is its label.
@@ -127,6 +129,8 @@ fn render_process(out: &mut String, cores: usize, info: &ProcessInfo) -> fmt::Re
     one(out, "ringway_cores", "Cores that serve", "gauge", Some(cores))?;
     let failures = info.log_failures.load(Relaxed);
     one(out, "ringway_log_write_failures_total", "Log batches that could not be written", "counter", Some(failures))?;
+    let lost = info.log_lines_lost.load(Relaxed);
+    one(out, "ringway_log_lines_lost_total", "Access lines that could not be written", "counter", Some(lost))?;
     let start = Seconds(info.start_unix_ms.saturating_mul(1_000));
     one(out, "process_start_time_seconds", "Start of the process since the Unix epoch", "gauge", Some(start))?;
     let numbers = process::read();
@@ -238,6 +242,7 @@ mod tests {
             driver_flags: "refused: \"EPERM\"\\\n".to_owned(),
             start_unix_ms: 1_795_449_600_250,
             log_failures: Arc::new(AtomicU64::new(9)),
+            log_lines_lost: Arc::default(),
         };
         let text = render(&cores, &info);
         let samples = check(&text);

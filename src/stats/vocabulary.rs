@@ -52,6 +52,7 @@ vocabulary! {
         UpstreamHttp2Connections = "ringway_upstream_http2_connections_total", "Upstream connections that speak HTTP/2";
         Tunnels = "ringway_tunnels_total", "Exchanges that became a byte tunnel after 101";
         LogLinesDropped = "ringway_log_lines_dropped_total", "Log lines dropped because the writer was behind";
+        LogLinesSampledOut = "ringway_log_lines_sampled_out_total", "Access lines left out because the configuration asks for a share of them";
         Panics = "ringway_panics_total", "Panics caught, each of which ended one connection";
         OrdersHandled = "ringway_orders_handled_total", "Orders from the control plane that a core carried out";
     }
@@ -68,6 +69,8 @@ vocabulary! {
         TunnelsOpen = "ringway_tunnels_open", "Byte tunnels open now";
         FlightsActive = "ringway_flights_active", "Fetches on behalf of the cache in progress now";
         FollowersActive = "ringway_followers_active", "Exchanges that follow such a fetch now";
+        CoresShedding = "ringway_cores_shedding", "Cores that refuse requests now because their turns come too late";
+        InFlightBytes = "ringway_in_flight_bytes", "Bytes of request bodies held now";
         UpstreamConnectionsIdle = "ringway_upstream_connections_idle", "Upstream connections waiting in a pool now";
     }
 }
@@ -77,6 +80,7 @@ vocabulary! {
     Histogram {
         ExchangeTotal = "ringway_exchange_seconds", "From the first byte of the request to the last byte of the response";
         UpstreamTime = "ringway_upstream_seconds", "From the choice of the upstream to the last byte of its response";
+        QueueDelay = "ringway_queue_delay_seconds", "How late the turn of a core comes, measured 40 times a second";
         TimeToFirstByte = "ringway_first_byte_seconds", "From the first byte of the request to the first byte of the response";
     }
 }

@@ -14,6 +14,7 @@ use rustls::sign::CertifiedKey;
 
 use super::certificate_error::CertificateError;
 use super::{der, names, provider};
+use crate::base::secret::Secret;
 
 /// Bytes of a PEM file; a bundle of all public roots has about 220 KB.
 const PEM_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -73,7 +74,7 @@ pub fn load_pair(files: &CertificateFiles) -> Result<LoadedPair, CertificateErro
 /// All certificates of a PEM file, at least one.
 pub(super) fn load_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     let text = read(path)?;
-    let chain: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&text).collect();
+    let chain: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(text.expose()).collect();
     match chain {
         Ok(chain) if chain.is_empty() => Err(CertificateError::NoCertificate(path.to_owned())),
         Ok(chain) => Ok(chain),
@@ -83,12 +84,13 @@ pub(super) fn load_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Ce
 
 fn load_key(path: &Path) -> Result<Arc<dyn rustls::sign::SigningKey>, CertificateError> {
     let text = read(path)?;
+    let text = text.expose();
     // PKCS#8 says it in the label; the older form keeps the plain label and says so inside (RFC 1421 §4.6).
     let marks = [&b"BEGIN ENCRYPTED PRIVATE KEY"[..], b"Proc-Type: 4,ENCRYPTED"];
-    if marks.iter().any(|mark| memchr::memmem::find(&text, mark).is_some()) {
+    if marks.iter().any(|mark| memchr::memmem::find(text, mark).is_some()) {
         return Err(CertificateError::EncryptedKey(path.to_owned()));
     }
-    let key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
+    let key = PrivateKeyDer::from_pem_slice(text).map_err(|error| match error {
         pem::Error::NoItemsFound => CertificateError::NoKey(path.to_owned()),
         error => CertificateError::BadPem(path.to_owned(), pem_detail(&error)),
     })?;
@@ -96,7 +98,8 @@ fn load_key(path: &Path) -> Result<Arc<dyn rustls::sign::SigningKey>, Certificat
     loaded.map_err(|_| CertificateError::UnsupportedKey(path.to_owned()))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
+/// The file may hold a key, so what was read of it is overwritten when it is done with.
+fn read(path: &Path) -> Result<Secret, CertificateError> {
     let unreadable = |error: io::Error| CertificateError::Unreadable(path.to_owned(), error.kind(), error.to_string());
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut text = Vec::new();
@@ -107,7 +110,7 @@ fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
     if text.trim_ascii().is_empty() {
         return Err(CertificateError::Empty(path.to_owned()));
     }
-    Ok(text)
+    Ok(Secret::new(text))
 }
 
 /// Why PEM was refused, without quoting the file: it may hold a key.

@@ -36,7 +36,8 @@ pub fn begin(transport: Stream, sessions: &Rc<Sessions>, keeper: Keeper) -> Rc<S
     let scheme: &[u8] = if matches!(transport, Stream::Plain(_)) { b"http" } else { b"https" };
     // What a service allows of a head is judged where its text is read.
     let limits = Limits { streams: 0, head_bytes: bounds::HEAD_BYTES_MAX, fields: bounds::FIELDS_MAX };
-    let session = Session::new(transport, Connection::new(Role::Client { scheme }, limits, clock::now_ms()));
+    let session =
+        Session::new(transport, Connection::new(Role::Client { scheme }, limits, clock::now_ms()), &keeper.buffers);
     keeper.stats.inc(Counter::UpstreamHttp2Connections);
     let on_panic = keeper.on_panic(&session, sessions);
     task::spawn(keeper.keep(Rc::clone(&session), Rc::clone(sessions)), on_panic);
@@ -49,7 +50,6 @@ impl Keeper {
         // Exchanges end in their own time, also while the core drains.
         let never = Cell::new(false);
         let way = Drive {
-            buffers: &self.buffers,
             timer: &timer,
             settle_ms: self.settle_ms,
             idle_ms: sessions.idle_ms,
@@ -59,7 +59,7 @@ impl Keeper {
         let mut input = Input::eager();
         // A client is sent no requests.
         let mut head = RequestHead::default();
-        let ended = session.drive(way, &mut input, &mut head, |_, _, _| Turn::On).await;
+        let ended = session.drive(way, &mut input, &mut head, |_, _, _| false, |_| Turn::On).await;
         session.transport().shutdown();
         input.discard(&self.buffers);
         sessions.remove(&session);

@@ -1,5 +1,6 @@
 //! What an upstream is, as the plan states it: endpoints, names, trust, time-outs. Immutable, shared by all cores.
 
+use crate::base::secret::Secret;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -48,29 +49,20 @@ pub struct UpstreamOptions {
     pub capacity: Option<Capacity>,
 }
 
-/// The house's credential at an upstream: a field of each request. `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
+/// The house's credential at an upstream: a field of each request.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// The client's own is removed, and that is all.
     Nothing,
     Field {
         name: Box<str>,
-        value: Box<str>,
+        value: Secret,
     },
-}
-
-impl std::fmt::Debug for Credential {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Nothing => f.write_str("Nothing"),
-            Self::Field { name, value: _ } => write!(f, "Field({name}: ***)"),
-        }
-    }
 }
 
 impl Credential {
     /// Name and value of the field, where there is one.
-    pub fn field(&self) -> Option<(&str, &str)> {
+    pub fn field(&self) -> Option<(&str, &Secret)> {
         match self {
             Self::Nothing => None,
             Self::Field { name, value } => Some((name, value)),

@@ -17,7 +17,7 @@ use crate::base::clock;
 use crate::bounds;
 use crate::cache::Cache;
 use crate::front::{Front, Listener};
-use crate::log::{AccessFormat, CoreLog, Level, LogLane};
+use crate::log::{CoreLog, Level, LogLane, LogOptions};
 use crate::net::mailbox;
 use crate::net::ready::Ready;
 use crate::net::{Timer, task};
@@ -25,6 +25,7 @@ use crate::order::{Inbox, ListenerOrder, Order};
 use crate::plan::Plan;
 use crate::proxy::Core;
 use crate::proxy::core::Parts;
+use crate::proxy::in_flight::InFlight;
 use crate::proxy::wakes::{Bell, Wakes};
 use crate::stats::{CoreStats, Counter, Gauge};
 use driver::Driver;
@@ -45,7 +46,8 @@ pub struct Assignment {
     /// This core's own.
     pub rung: mailbox::Inbox<u64>,
     pub stats: Arc<CoreStats>,
-    pub log_format: AccessFormat,
+    pub in_flight: Arc<InFlight>,
+    pub log_options: LogOptions,
     pub log: LogLane,
     /// Connections this core takes at most.
     pub open_max: usize,
@@ -82,15 +84,16 @@ fn run(assignment: Assignment) -> io::Result<()> {
 
 /// Everything a core does, on its runtime.
 async fn serve(assignment: Assignment) -> io::Result<()> {
-    let Assignment { cpu, plan, listeners, inbox, stats, log_format, log, open_max, on_ready, .. } = assignment;
-    let Assignment { index, cache, bells, rung, .. } = assignment;
-    let log = CoreLog::new(log_format, log);
+    let Assignment { cpu, plan, listeners, inbox, stats, log_options, log, open_max, on_ready, .. } = assignment;
+    let Assignment { index, cache, bells, rung, in_flight, .. } = assignment;
+    let log = CoreLog::new(log_options, log);
     let number = u16::try_from(cpu).unwrap_or(u16::MAX);
     let (service, wakes) = (Arc::clone(&plan.service), Wakes::new(index, bells));
-    let core = Rc::new(Core::new(Parts { number, index, service, stats, log, cache, wakes }));
+    let core = Rc::new(Core::new(Parts { number, index, service, stats, log, cache, wakes, in_flight }));
     let worker = Worker { front: Front::new(Rc::clone(&core), open_max), core, listeners: RefCell::default() };
     worker.listen(&plan, listeners)?;
-    worker.start_sweep();
+    let letters = worker.read_letters()?;
+    worker.start_sweep(letters);
     worker.listen_for_bells(rung)?;
     on_ready();
     let deadline_ms = worker.obey(inbox).await?;
@@ -162,13 +165,18 @@ impl Worker {
     }
 
     /// The core's one clockwork: deadlines, log batches, pools.
-    fn start_sweep(&self) {
+    fn start_sweep(&self, letters: mailbox::Outbox<u64>) {
         let core = Rc::clone(&self.core);
         let sweep = async move {
             for tick in 1u64.. {
+                let due_us = clock::now_us() + bounds::SWEEP_MS * 1_000;
                 task::pause(bounds::SWEEP_MS).await;
+                // One that is still on its way is late enough to say so.
+                let _ = letters.send(due_us);
                 core.beat.set(core.beat.get().wrapping_add(1));
-                core.deadlines.sweep(clock::now_ms());
+                while core.deadlines.sweep(clock::now_ms()) {
+                    core.deadlines.give_way().await;
+                }
                 core.front.sweep();
                 if tick.is_multiple_of(LOG_TICKS) {
                     flush(&core);
@@ -182,6 +190,30 @@ impl Worker {
         };
         // Without it no time-out would ever come again.
         task::spawn(sweep, |text| abort(&format!("the clockwork of a core panicked: {text}")));
+    }
+
+    /// Reads the letters that the clockwork writes to this very core: they wait behind all that is ready, so how late they
+    /// arrive is how late everybody's turn comes.
+    fn read_letters(&self) -> io::Result<mailbox::Outbox<u64>> {
+        let (outbox, inbox) = mailbox::mailbox(1)?;
+        let wake = Ready::new(inbox.wake_descriptor()?)?;
+        let core = Rc::clone(&self.core);
+        let read = async move {
+            let never: Timer = core.deadlines.timer();
+            loop {
+                if wake.readable(&never).await.is_err() {
+                    task::pause(bounds::SWEEP_MS).await;
+                }
+                inbox.quit_wake();
+                while let Some(due_us) = inbox.take() {
+                    let (now_us, target_ms) = (clock::now_us(), core.service().shared.overload_target_ms);
+                    core.overload.note(now_us.saturating_sub(due_us), now_us, target_ms, &core.stats);
+                }
+            }
+        };
+        // Without it an overload would never end.
+        task::spawn(read, |text| abort(&format!("the letters of a core panicked: {text}")));
+        Ok(outbox)
     }
 
     /// Wakes who waits on this core for an object that another core has filled.
@@ -248,6 +280,7 @@ const DRAIN_PAUSE_MS: u64 = 5;
 fn flush(core: &Core) {
     core.log.flush();
     core.stats.add(Counter::LogLinesDropped, core.log.take_dropped());
+    core.stats.add(Counter::LogLinesSampledOut, core.log.take_sampled_out());
 }
 
 fn abort(text: &str) {

@@ -202,6 +202,9 @@ fn examples_are_good() {
     let authority = Authority::new();
     let (cert, key) = authority.pair(&["example.com", "localhost"]).write(dir.path(), "example");
     let ca = authority.write(dir.path());
+    let store = dir.path().join("callers.json");
+    let made = run(&["key", "create", "--store", text(&store), "--name", "ci", "--limit", "per-key"]);
+    assert_eq!(made.code, Some(0), "{}", made.err);
     for file in files {
         let mut toml = std::fs::read_to_string(&file).expect("an example");
         let mut command = gateway::command(&["check", "--config", text(&dir.path().join("example.toml"))]);

@@ -143,6 +143,90 @@ fn compressed_bodies_are_looked_into() {
     assert_eq!(client.read_response().status, 200, "not looked into unless it is configured");
 }
 
+/// Codings upon codings, in one field or in several, are undone in turn; one that is not known is 415, not unseen.
+#[test]
+fn codings_do_not_hide_a_body() {
+    let origin = echo();
+    let gateway = guarded(&origin, ARTICLE, "decompress = true\n").start();
+    let body = FORMS[1].as_bytes();
+    let mut raw = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    raw.write_all(body).expect("into memory");
+    let raw = raw.finish().expect("into memory");
+    for (body, fields) in [
+        (gzip(&gzip(body)), "content-encoding: gzip, gzip\r\n"),
+        (gzip(&gzip(body)), "content-encoding: gzip\r\ncontent-encoding: x-gzip\r\n"),
+        (gzip(body), "content-encoding: identity\r\ncontent-encoding: gzip\r\n"),
+        (gzip(body), "content-encoding: gzip,\r\n"),
+        (raw, "content-encoding: deflate\r\n"),
+    ] {
+        let mut client = gateway.client();
+        client.send(prompt("/v1/completions", &body, fields));
+        assert_denied(&client.read_response());
+    }
+    for coding in ["br", "gzip, br", "gzip, gzip, gzip, gzip"] {
+        let mut client = gateway.client();
+        client.send(prompt("/v1/completions", b"harmless", &format!("content-encoding: {coding}\r\n")));
+        let response = client.read_response();
+        response.assert_failure(415);
+        assert_eq!(response.field("accept-encoding"), Some("gzip, deflate"));
+    }
+    let gateway = guarded(&origin, ARTICLE, "decompress = true\nmode = \"detect\"\n").start();
+    let mut client = gateway.client();
+    client.send(prompt("/v1/completions", b"harmless", "content-encoding: br\r\n"));
+    assert_eq!(client.read_response().status, 200, "in detection nothing is refused");
+}
+
+/// A request that names two types of its body is refused: which of them the origin believes is not known.
+#[test]
+fn two_types_of_one_body_are_refused() {
+    let origin = echo();
+    let gateway = guarded(&origin, ARTICLE, "").start();
+    let types = "content-type: text/plain\r\ncontent-type: application/json\r\n";
+    let mut client = gateway.client();
+    client.send(prompt("/v1/chat", b"{}", types));
+    client.read_response().assert_failure(400);
+    assert!(origin.take_requests().is_empty());
+}
+
+/// Bodies behind methods that need none are judged, and so is JSON under another name.
+#[test]
+fn a_body_is_judged_whatever_its_head_says() {
+    let origin = echo();
+    let rules = "SecRule ARGS:json.prompt \"@rx ^evil\" \"id:7,phase:2,deny,status:403,msg:'No'\"\n";
+    let gateway = guarded(&origin, rules, "").start();
+    let body = b"{\"x\":NaN,\"prompt\":\"e\\u0076il\"}";
+    for method in ["GET", "DELETE", "OPTIONS", "PROPFIND"] {
+        for kind in ["text/plain", "application/json", "application/x-www-form-urlencoded"] {
+            let head = format!(
+                "{method} / HTTP/1.1\r\nhost: t\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            let mut client = gateway.client();
+            client.send([head.as_bytes(), body].concat());
+            assert_eq!(client.read_response().status, 403, "{method} {kind}");
+        }
+    }
+    assert!(origin.take_requests().is_empty());
+}
+
+/// Judging that takes long goes in turns: who has little to be judged does not wait for it to end.
+#[test]
+fn a_dear_body_does_not_hold_up_others() {
+    let origin = echo();
+    let rule = |n: u32| format!("SecRule ARGS \"@detectSQLi\" \"id:{n},phase:2,deny\"\n");
+    let rules: String = (1..100).map(rule).collect();
+    let gateway = guarded(&origin, &rules, "").start();
+    let mut dear = gateway.client();
+    let list = format!("[{}\"x\"]", "\"abababababababababab1234567890cc\",".repeat(900));
+    dear.send(prompt("/dear", list.as_bytes(), "content-type: application/json\r\n"));
+    let mut other = gateway.client();
+    other.send(get("/cheap"));
+    assert_eq!(other.read_response().status, 200);
+    assert_eq!(dear.read_response().status, 200);
+    let order: Vec<_> = origin.take_requests().into_iter().map(|request| request.target).collect();
+    assert_eq!(order, ["/cheap", "/dear"]);
+}
+
 /// A bomb costs what may be inspected and no more.
 #[test]
 fn a_compression_bomb_is_cut_at_the_bound() {
@@ -335,5 +419,20 @@ fn mistakes_in_rules_are_named() {
     let said = format!("{failed:?}");
     for wanted in ["bad.conf:1", "11", "bad.conf:3", "rot13", "bad.conf:4", "SecFrobnicate", "bad.conf:5", "13"] {
         assert!(said.contains(wanted), "{wanted} in {said}");
+    }
+}
+
+/// Rules see the address that counts: behind a proxy that is trusted, whom it names.
+#[test]
+fn rules_judge_the_client_behind_a_proxy() {
+    let origin = echo();
+    let rules = "SecRule REMOTE_ADDR \"@ipMatch 192.0.2.0/24\" \"id:1,phase:1,deny,status:403,msg:'not from there'\"\n";
+    let trusted = "trusted_peers = [\"127.0.0.0/8\"]\nclient_address = \"x-forwarded-for\"";
+    for (lines, status) in [(trusted, 403), ("", 200)] {
+        let gateway = guarded(&origin, rules, "").server(lines).start();
+        let mut client = gateway.client();
+        client.send("GET / HTTP/1.1\r\nhost: t\r\nx-forwarded-for: 192.0.2.9\r\n\r\n");
+        assert_eq!(client.read_response().status, status, "{lines}");
+        assert_eq!(gateway.get("/").status, 200);
     }
 }

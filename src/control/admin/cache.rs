@@ -99,8 +99,10 @@ fn guards(plan: &Plan) -> Vec<Arc<Guard>> {
 fn limits(plan: &Plan) -> Vec<Arc<Limit>> {
     let of_routes = plan.service.router.routes().flat_map(|route| route.screen.limits.iter());
     let at_listeners = plan.listeners.iter().filter_map(|listener| listener.arrivals.as_ref());
-    let mut limits: Vec<Arc<Limit>> = of_routes.chain(at_listeners).map(Arc::clone).collect();
-    limits.sort_by(|one, other| one.name.cmp(&other.name));
+    let of_keys = plan.service.callers.limits();
+    let mut limits: Vec<Arc<Limit>> = of_routes.chain(at_listeners).chain(of_keys).map(Arc::clone).collect();
+    // By state too: a listener's limit may have the name of another one.
+    limits.sort_by(|one, other| (&one.name, one.state.number).cmp(&(&other.name, other.state.number)));
     limits.dedup_by(|one, other| Arc::ptr_eq(&one.state, &other.state));
     limits
 }

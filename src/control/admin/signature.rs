@@ -128,7 +128,11 @@ fn authentic(terms: &PurgeHook, headers: &HeaderMap, body: &[u8]) -> Result<(u64
     let timestamp = stamp.parse().ok().filter(|_| is_number).ok_or(Hooked::Missing)?;
     let digest = signature.strip_prefix("sha256=").and_then(digest_of).ok_or(Hooked::BadSignature)?;
     let message = [stamp.as_bytes(), b".", body].concat();
-    if is_signed(&terms.secret, &message, &digest) { Ok((timestamp, digest)) } else { Err(Hooked::BadSignature) }
+    if is_signed(terms.secret.expose(), &message, &digest) {
+        Ok((timestamp, digest))
+    } else {
+        Err(Hooked::BadSignature)
+    }
 }
 
 /// The value of a field that is there once.

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::base::clock;
+use crate::base::secret::Secret;
 use crate::cache::answer::{Answer, AnswerHead, Body, Terms};
 use crate::cache::counters::RouteCounters;
 use crate::cache::fields::StoredFields;
@@ -31,7 +32,7 @@ fn state() -> Arc<AdminState> {
     let (bumps, counters) = (Arc::new(AtomicU64::new(3)), RouteCounters::new(2));
     let route = CachedRoute { name: "api".into(), bumps, counters };
     let sorted = KeyPolicy { query: QueryKey::Sorted, ..KeyPolicy::default() };
-    let hook = Some(PurgeHook { secret: SECRET.into(), window_ms: 300_000 });
+    let hook = Some(PurgeHook { secret: Secret::new(SECRET), window_ms: 300_000 });
     cache.take_up(Sight { keys: vec![KeyPolicy::default(), sorted], routes: vec![route], hook, ..Sight::default() });
     Arc::new(AdminState {
         cores: vec![CoreStats::new(), CoreStats::new()],

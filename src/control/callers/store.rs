@@ -14,7 +14,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::bounds::CALLER_LIMITS_MAX;
+use crate::bounds;
 use crate::policy::auth::key::{NewKey, RANDOM_BYTES, SecretHash, is_id};
 use crate::policy::auth::model::Pattern;
 use crate::policy::auth::{CallerParts, Callers, Former};
@@ -116,22 +116,13 @@ impl Store {
         Ok(store)
     }
 
-    /// The callers, for requests. `limit` knows the limits by their names.
+    /// The callers, for requests; `limits` finds those of a key.
     ///
     /// # Errors
     /// None for a store that was read.
-    pub fn callers(&self, limit: impl Fn(&str) -> Option<Arc<Limit>>) -> Result<Callers, String> {
-        let parts = self.keys.iter().map(|key| {
-            let mut limits: Vec<Arc<Limit>> = Vec::new();
-            for limit in key.limits.iter().filter_map(|name| limit(name)) {
-                // Named twice it is the same limit, and is charged once.
-                if !limits.iter().any(|other| Arc::ptr_eq(other, &limit)) {
-                    limits.push(limit);
-                }
-            }
-            Ok(CallerParts { limits: limits.into(), ..key.parts()? })
-        });
-        let parts: Result<Vec<_>, String> = parts.collect();
+    pub fn callers(&self, limits: impl Fn(&StoredKey) -> Box<[Arc<Limit>]>) -> Result<Callers, String> {
+        let parts = |key: &StoredKey| Ok::<_, String>(CallerParts { limits: limits(key), ..key.parts()? });
+        let parts: Result<Vec<_>, _> = self.keys.iter().map(parts).collect();
         Ok(Callers::new(parts?))
     }
 
@@ -199,6 +190,7 @@ impl Store {
 }
 
 impl StoredKey {
+    /// Without its limits, which only the configuration knows.
     fn parts(&self) -> Result<CallerParts, String> {
         let boxed = |list: &[String]| list.iter().map(|text| text.as_str().into()).collect();
         let former = |former: &StoredFormer| -> Result<Former, String> {
@@ -230,8 +222,8 @@ impl StoredKey {
                 return Err(of(&format!("{text:?} is not 1 to {NAME_BYTES_MAX} bytes without control characters")));
             }
         }
-        if self.limits.len() > CALLER_LIMITS_MAX {
-            return Err(of(&format!("it has more than {CALLER_LIMITS_MAX} limits")));
+        if self.limits.len() > bounds::LIMITS_PER_KEY_MAX {
+            return Err(of(&format!("it has more than {} limits", bounds::LIMITS_PER_KEY_MAX)));
         }
         from_time(&self.created).map_err(|why| of(&why))?;
         self.parts().map(drop).map_err(|why| of(&why))
@@ -363,7 +355,7 @@ mod tests {
     }
 
     fn counts(path: &Path, key: &str, now_ms: u64) -> bool {
-        let callers = Store::read(path).unwrap().callers(|_| None).unwrap();
+        let callers = Store::read(path).unwrap().callers(|_| Box::default()).unwrap();
         callers.find(&Key::parse(key.as_bytes()).unwrap(), now_ms).is_ok()
     }
 
@@ -439,7 +431,7 @@ mod tests {
         let path = folder.path().join("callers.json");
         let key = change(&path, true, |store| store.create(wish("ci"), NOW_MS)).unwrap().text;
         let before = fs::read(&path).unwrap();
-        let limits = (0..=CALLER_LIMITS_MAX).map(|i| i.to_string()).collect();
+        let limits = (0..=bounds::LIMITS_PER_KEY_MAX).map(|i| i.to_string()).collect();
         let many = change(&path, false, |store| store.create(Wish { limits, ..wish("b") }, NOW_MS)).err().unwrap();
         assert!(many.contains("more than 4 limits"), "{many}");
         assert!(change(&path, false, |store| store.rotate("nobody", 0, NOW_MS)).is_err());
@@ -466,6 +458,7 @@ mod tests {
             (key("").replace("\"0000", "\"000g"), "64 hexadecimal"),
             (key("").replace("\"name\":\"a\"", "\"name\":\"a\\n\""), "control characters"),
             (key(r#","routes":[""]"#), "1 to 128 bytes"),
+            (key(r#","limits":["a","b","c","d","e"]"#), "more than 4 limits"),
             (twice, "twice"),
             (String::new(), "no store of keys"),
         ] {

@@ -49,7 +49,7 @@ pub(super) fn hook(raw: &RawCache, admin: Option<SocketAddr>, context: &Context<
         context.problems.error(&written.place, what, "make one with: openssl rand -hex 32");
     }
     let window_ms = or(&raw.hook_window, defaults::HOOK_WINDOW_MS);
-    Some(PurgeHook { secret: secret.into_bytes().into(), window_ms })
+    Some(PurgeHook { secret, window_ms })
 }
 
 /// `[cache]` without a route that uses it.

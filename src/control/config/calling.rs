@@ -6,16 +6,18 @@ use base64::Engine as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::fields::{self, Change, Secret, Side};
+use super::fields::{self, Change, Side};
 use super::limiting::Limiting;
 use super::problems::{At, Place};
 use super::raw::{RawConfig, RawRoute, RawUpstream};
 use super::raw_callers::{RawAccess, RawCredential};
 use super::resolve::{Context, items, or};
 use super::routes::resolved;
-use crate::control::callers::store::Store;
+use crate::base::secret::Secret;
+use crate::control::callers::store::{Store, StoredKey};
 use crate::http::FieldId;
 use crate::policy::auth::{AccessRule, AddressSet, Callers, key};
+use crate::policy::limit::Limit;
 use crate::proxy::route::{Matcher, Route};
 use crate::proxy::screen::Screen;
 use crate::upstream::{Credential, UpstreamOptions};
@@ -57,30 +59,47 @@ pub(super) fn callers(
     limiting: &Limiting<'_>,
     context: &Context<'_>,
 ) -> (Arc<Callers>, Option<PathBuf>) {
-    let Some(store) = raw.callers.as_ref().and_then(|callers| callers.store.as_ref()) else {
+    let Some(written) = raw.callers.as_ref().and_then(|callers| callers.store.as_ref()) else {
         return (Arc::default(), None);
     };
-    let path = context.path(store);
+    let path = context.path(written);
     if !context.reads(&path) {
         return (Arc::default(), Some(path));
     }
     let read = Store::read(&path).and_then(|store| {
-        let callers = store.callers(|name| limiting.of_key(name))?;
+        let callers = store.callers(|key| limits(key, limiting, &written.place, context))?;
         Ok((store, callers))
     });
     let callers = match read {
         Err(why) => {
             let hint = format!("make one with: ringway key create --store {} --name NAME", path.display());
-            context.problems.error(&store.place, format!("{} {why}", path.display()), hint);
+            context.problems.error(&written.place, format!("{} {why}", path.display()), hint);
             Arc::default()
         }
         Ok((keys, callers)) => {
-            warn_of_unknown_routes(&keys, raw, &store.place, context);
-            warn_of_unknown_limits(&keys, limiting, &store.place, context);
+            warn_of_unknown_routes(&keys, raw, &written.place, context);
             Arc::new(callers)
         }
     };
     (callers, Some(path))
+}
+
+/// The limits that a key has; of a name that no limit has it is warned, and the key goes on without.
+fn limits(key: &StoredKey, limiting: &Limiting<'_>, place: &Place, context: &Context<'_>) -> Box<[Arc<Limit>]> {
+    let mut limits: Vec<Arc<Limit>> = Vec::with_capacity(key.limits.len());
+    for name in &key.limits {
+        match limiting.named(name) {
+            Some(limit) if !limits.iter().any(|other| Arc::ptr_eq(other, &limit)) => limits.push(limit),
+            // Twice, or a limit whose own problem is noted.
+            Some(_) => {}
+            None if limiting.is_known(name) => {}
+            None => {
+                let what = format!("the key {:?} has the limit {name:?}, and there is none of that name", key.name);
+                context.problems.warn(place, what, "add [[limit]] with this name, or make another key");
+            }
+        }
+    }
+    limits.into()
 }
 
 /// Only written names are known here, which are the ones that a key can well name.
@@ -90,15 +109,6 @@ fn warn_of_unknown_routes(store: &Store, raw: &RawConfig, place: &Place, context
         for route in key.routes.iter().filter(|route| !is_known(route)) {
             let what = format!("the key {:?} may use the route {route:?}, and none has that name", key.name);
             context.problems.warn(place, what, "give the route its `name`, or make another key");
-        }
-    }
-}
-
-fn warn_of_unknown_limits(store: &Store, limiting: &Limiting<'_>, place: &Place, context: &Context<'_>) {
-    for key in &store.keys {
-        for limit in key.limits.iter().filter(|limit| !limiting.is_known(limit)) {
-            let what = format!("the key {:?} has the limit {limit:?}, and there is none of that name", key.name);
-            context.problems.warn(place, what, "add [[limit]] with this name, or make another key");
         }
     }
 }
@@ -120,9 +130,12 @@ pub(super) fn credential(raw: &RawUpstream, context: &Context<'_>) -> Option<Cre
         }
         return Some(Credential::Nothing);
     }
-    let authorization = |value: String| Credential::Field { name: "Authorization".into(), value: value.into() };
+    let authorization = |scheme: &str, value: &[u8]| {
+        let value = Secret::new([scheme.as_bytes(), value].concat());
+        Credential::Field { name: "Authorization".into(), value }
+    };
     if let Some(bearer) = bearer {
-        return Some(authorization(format!("Bearer {}", secret(bearer, context)?)));
+        return Some(authorization("Bearer ", secret(bearer, context)?.expose()));
     }
     if let Some(basic) = basic {
         let (user, password) = (basic.user.as_ref()?, basic.password.as_ref()?);
@@ -130,17 +143,18 @@ pub(super) fn credential(raw: &RawUpstream, context: &Context<'_>) -> Option<Cre
             context.problems.error(&user.place, "has a colon, which ends the user (RFC 7617 §2)", "");
         }
         let password = secret(password, context)?;
-        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{}:{password}", user.value));
-        return Some(authorization(format!("Basic {pair}")));
+        let pair = Secret::new([user.as_bytes(), b":", password.expose()].concat());
+        let pair = Secret::new(base64::engine::general_purpose::STANDARD.encode(pair.expose()));
+        return Some(authorization("Basic ", pair.expose()));
     }
     let header = header.as_ref()?;
     let (name, value) = (header.name.as_ref()?, header.value.as_ref()?);
     let checked = fields::field_name(name).and_then(|()| fields::may_edit(name, Side::Request, Change::Add));
     context.problems.keep(&name.place, checked)?;
-    Some(Credential::Field { name: name.value.as_str().into(), value: secret(value, context)?.into() })
+    Some(Credential::Field { name: name.value.as_str().into(), value: secret(value, context)? })
 }
 
-fn secret(value: &At<Secret>, context: &Context<'_>) -> Option<String> {
+fn secret(value: &At<Secret>, context: &Context<'_>) -> Option<Secret> {
     let text = context.problems.keep(&value.place, resolved(value, context))?;
     context.problems.keep(&value.place, fields::field_value(&text))?;
     if text.is_empty() && context.ticketer.is_some() {

@@ -2,44 +2,36 @@
 //!
 //! A value may be `env:NAME` or `file:PATH`. What those resolve to is never put into an error or a `Debug` output.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::problems::{Fault, fault};
 use super::values::{is_token_byte, quoted};
+use crate::base::secret::Secret;
 
 /// Bytes of a file that holds a secret.
 const SECRET_BYTES_MAX: u64 = 32 * 1024;
 
-/// A text that may be a secret: `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Secret(pub String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(***)")
-    }
-}
-
 /// Where a value comes from.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Source<'s> {
-    Literal(&'s str),
+    /// The value itself.
+    Literal(&'s Secret),
     Environment(&'s str),
     File(PathBuf),
 }
 
 /// What `env:` or `file:` in front of a value mean.
-pub(super) fn source<'s>(text: &'s str, base_dir: &Path) -> Source<'s> {
+pub(super) fn source<'s>(written: &'s Secret, base_dir: &Path) -> Source<'s> {
+    let text = std::str::from_utf8(written.expose()).unwrap_or_default();
     match (text.strip_prefix("env:"), text.strip_prefix("file:")) {
         (Some(name), _) => Source::Environment(name),
         (_, Some(path)) => Source::File(base_dir.join(path)),
-        _ => Source::Literal(text),
+        _ => Source::Literal(written),
     }
 }
 
 /// The value of an environment variable.
-pub(super) fn from_environment(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, Fault> {
+pub(super) fn from_environment(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, Fault> {
     if name.is_empty() || name.contains(['=', '\0']) {
         return Err(fault("names no environment variable", "write env:NAME"));
     }
@@ -47,13 +39,13 @@ pub(super) fn from_environment(name: &str, env: &dyn Fn(&str) -> Option<String>)
         Some(value) if value.is_empty() => {
             Err(fault(format!("the environment variable {} is empty", quoted(name)), "set it before the start"))
         }
-        Some(value) => Ok(value),
+        Some(value) => Ok(value.into()),
         None => Err(fault(format!("the environment variable {} is not set", quoted(name)), "set it before the start")),
     }
 }
 
 /// The content of a file without its final line end.
-pub(super) fn from_file(path: &Path) -> Result<String, Fault> {
+pub(super) fn from_file(path: &Path) -> Result<Secret, Fault> {
     const HINT: &str = "write file:PATH of a readable text file with one line";
     let shown = path.display();
     let cannot = |e: std::io::Error| fault(format!("cannot read {shown}: {e}"), HINT);
@@ -70,7 +62,7 @@ pub(super) fn from_file(path: &Path) -> Result<String, Fault> {
     }
     match text.is_empty() {
         true => Err(fault(format!("{shown} is empty"), HINT)),
-        false => Ok(text),
+        false => Ok(text.into()),
     }
 }
 
@@ -86,14 +78,15 @@ pub(super) fn field_name(name: &str) -> Result<(), Fault> {
 }
 
 /// A field value (RFC 9110 §5.5). The value is not repeated in the fault.
-pub(super) fn field_value(value: &str) -> Result<(), Fault> {
-    if value.contains(['\r', '\n']) {
+pub(super) fn field_value(value: &Secret) -> Result<(), Fault> {
+    let value = value.expose();
+    if value.iter().any(|b| matches!(b, b'\r' | b'\n')) {
         return Err(fault("the value has a line break", "write it in one line: a header is one line"));
     }
-    if value.bytes().any(|b| b != b'\t' && b.is_ascii_control()) {
+    if value.iter().any(|b| *b != b'\t' && b.is_ascii_control()) {
         return Err(fault("the value has a control character", "remove it"));
     }
-    if value.starts_with([' ', '\t']) || value.ends_with([' ', '\t']) {
+    if [value.first(), value.last()].iter().any(|end| matches!(end, Some(b' ' | b'\t'))) {
         return Err(fault("the value begins or ends with a blank", "remove it: it would not be sent"));
     }
     Ok(())
@@ -144,10 +137,10 @@ mod tests {
             assert!(field_name(name).is_err(), "{name:?}");
         }
         for value in ["", "a b", "a\tb", "Bearer sk-1", "käse"] {
-            assert!(field_value(value).is_ok(), "{value:?}");
+            assert!(field_value(&value.into()).is_ok(), "{value:?}");
         }
         for value in ["sesame\r\nx: y", "sesame\n", "sesame\0", " sesame", "sesame\t", "\x7fsesame"] {
-            let fault = field_value(value).unwrap_err();
+            let fault = field_value(&value.into()).unwrap_err();
             assert!(!format!("{fault:?}").contains("sesame"), "{value:?}");
         }
     }
@@ -168,10 +161,11 @@ mod tests {
 
     #[test]
     fn a_secret_is_not_shown() {
-        assert_eq!(format!("{:?}", Secret("sesame".to_owned())), "Secret(***)");
         let dir = Path::new("/etc/x");
-        assert_eq!(source("env:KEY", dir), Source::Environment("KEY"));
-        assert_eq!(source("file:a/key", dir), Source::File(PathBuf::from("/etc/x/a/key")));
-        assert_eq!(source("Bearer env:KEY", dir), Source::Literal("Bearer env:KEY"));
+        let (env, file, literal) = ("env:KEY".into(), "file:a/key".into(), Secret::from("Bearer env:KEY"));
+        assert_eq!(source(&env, dir), Source::Environment("KEY"));
+        assert_eq!(source(&file, dir), Source::File(PathBuf::from("/etc/x/a/key")));
+        assert_eq!(source(&literal, dir), Source::Literal(&literal));
+        assert_eq!(format!("{:?}", source(&literal, dir)), "Literal(Secret(***))");
     }
 }

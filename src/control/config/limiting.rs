@@ -23,6 +23,8 @@ const STATUS: u16 = 429;
 pub(super) struct Limiting<'r> {
     known: Vec<Known<'r>>,
     every_route: &'r [At<String>],
+    /// There is a store, whose keys may have limits.
+    has_keys: bool,
     memory_bytes: u64,
 }
 
@@ -41,6 +43,7 @@ pub(super) fn resolve<'r>(raw: &'r RawConfig, context: &Context<'_>) -> Limiting
     let mut limiting = Limiting {
         known: Vec::new(),
         every_route: items(&raw.limit_table.every_route),
+        has_keys: raw.callers.is_some(),
         memory_bytes: or(&raw.limit_table.memory, bounds::LIMITS_BYTES_DEFAULT),
     };
     let known = raw.limits.iter().filter_map(|raw| {
@@ -138,14 +141,14 @@ impl Limiting<'_> {
         }
     }
 
-    /// A limit that a key names, where there is one.
-    pub fn of_key(&self, name: &str) -> Option<Arc<Limit>> {
+    /// The limit of this name, for whoever else has it; `None` too where it has a problem, which is noted.
+    pub fn named(&self, name: &str) -> Option<Arc<Limit>> {
         let known = self.known.iter().find(|known| known.name.as_str() == name)?;
         known.used.replace(true);
         known.limit.clone()
     }
 
-    /// Whether there is a limit of this name, right or wrong.
+    /// Whether there is a limit of this name.
     pub fn is_known(&self, name: &str) -> bool {
         self.known.iter().any(|known| known.name.as_str() == name)
     }
@@ -153,7 +156,8 @@ impl Limiting<'_> {
     /// Limits that nothing has to pass.
     pub fn warn_unused(&self, problems: &Problems) {
         for known in self.known.iter().filter(|known| !*known.used.borrow()) {
-            let what = format!("no route has the limit {:?}", known.name.value);
+            let who = if self.has_keys { "no route and no key has" } else { "no route has" };
+            let what = format!("{who} the limit {:?}", known.name.value);
             problems.warn(&known.name.place, what, "name it in `limits` of a route or in `every_route` of [limits]");
         }
     }

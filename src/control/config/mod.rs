@@ -13,6 +13,7 @@ mod fields;
 mod firewall;
 mod limiting;
 mod listeners;
+mod logging;
 mod names;
 mod problems;
 mod proxy;
@@ -20,6 +21,7 @@ mod raw;
 mod raw_cache;
 mod raw_callers;
 mod raw_limits;
+mod raw_log;
 mod raw_waf;
 mod reader;
 mod registry;
@@ -37,6 +39,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::base::secret::Secret;
 use crate::bounds;
 use crate::plan::{Cores, Plan};
 use crate::tls::{TlsFailure, ticketer};
@@ -100,11 +103,11 @@ pub struct Loaded {
     /// Host names of endpoints, for [`resolve_again`] there is work only if there are any.
     pub names: Vec<String>,
     /// The text of the configuration file; empty for a command line. May hold secrets.
-    pub text: String,
+    pub text: Secret,
 }
 
 impl std::fmt::Debug for Loaded {
-    /// Without the plan and the text, which hold secrets.
+    /// Without the plan, which is long.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { plan: _, files, warnings, reports, names, text: _ } = self;
         f.debug_struct("Loaded")
@@ -136,14 +139,15 @@ pub fn load_with(path: &Path, keep: &Keep, env: Environment<'_>) -> Result<Loade
 ///
 /// # Errors
 /// All that is wrong.
-pub fn load_text(text: String, path: &Path, keep: &Keep) -> Result<Loaded, ConfigErrors> {
+pub fn load_text(text: &Secret, path: &Path, keep: &Keep) -> Result<Loaded, ConfigErrors> {
+    let text = String::from_utf8_lossy(text.expose()).into_owned();
     load_from(text, path, keep, &from_process)
 }
 
 fn load_from(text: String, path: &Path, keep: &Keep, env: Environment<'_>) -> Result<Loaded, ConfigErrors> {
     let mut loaded = parse_with(&text, path, keep, env, Names::Resolved)?;
     loaded.files.insert(0, path.to_owned());
-    loaded.text = text;
+    loaded.text = text.into();
     Ok(loaded)
 }
 
@@ -274,7 +278,7 @@ fn finish(
         _ => Vec::new(),
     };
     let warnings = problems.finish(file, text)?;
-    Ok(Loaded { plan, files, warnings, reports, names, text: String::new() })
+    Ok(Loaded { plan, files, warnings, reports, names, text: Secret::default() })
 }
 
 fn context<'a>(

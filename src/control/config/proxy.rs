@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::problems::{At, Place, Problems};
-use super::raw::{RawCertificate, RawConfig, RawListener, RawLog, RawRoute, RawServer, RawUpstream};
+use super::raw::{RawCertificate, RawConfig, RawListener, RawRoute, RawServer, RawUpstream};
 use super::raw_cache::{RawCache, RawPolicy};
+use super::raw_log::{Access, RawLog};
 use super::{ConfigErrors, Keep, Loaded, Names, defaults, endpoint, finish, from_process};
 use crate::plan::AccessLog;
 
@@ -89,9 +90,11 @@ fn raw(arguments: &ProxyArguments, problems: &Problems) -> RawConfig {
         ..RawRoute::default()
     };
     let access = match &arguments.access_log {
-        AccessLog::Stdout => at("--access-log", "stdout".to_owned()),
-        AccessLog::Off => at("--access-log", "off".to_owned()),
-        AccessLog::File(file) => path("--access-log", file),
+        AccessLog::Stdout => Access::Stdout,
+        AccessLog::Off => Access::Off,
+        AccessLog::File(file) => Access::File(file.to_string_lossy().into_owned()),
+        AccessLog::SyslogSocket(path) => Access::SyslogSocket(path.to_string_lossy().into_owned()),
+        AccessLog::SyslogUdp(server) => Access::SyslogUdp(server.clone()),
     };
     RawConfig {
         server: RawServer {
@@ -105,7 +108,7 @@ fn raw(arguments: &ProxyArguments, problems: &Problems) -> RawConfig {
             memory: arguments.cache_memory.map(|bytes| at("--cache-memory", bytes)),
             ..RawCache::default()
         },
-        log: RawLog { access: Some(access), format: None },
+        log: RawLog { access: Some(at("--access-log", access)), ..RawLog::default() },
         callers: None,
         listeners: listen.iter().map(listener).collect(),
         upstreams: vec![upstream],

@@ -8,16 +8,16 @@ use std::net::SocketAddr;
 
 use super::defaults;
 use super::endpoint::{self, Endpoint};
-use super::fields::Secret;
-use super::problems::{At, Place};
+use super::problems::{At, Place, fault};
 use super::raw_cache::{self, RawCache, RawPolicy};
 use super::raw_callers::{self, RawAccess, RawCallers, RawCredential};
 use super::raw_limits::{self, Often, RawLimit, RawLimitTable};
+use super::raw_log::{self, RawLog};
 use super::raw_waf::{self, RawWaf};
 use super::reader::Table;
 use super::values;
+use crate::base::secret::Secret;
 use crate::bounds;
-use crate::log::AccessFormat;
 use crate::plan::{Cores, DriverChoice};
 use crate::policy::auth::ClientAddress;
 use crate::proxy::service::{ExpectPolicy, ForwardedPolicy};
@@ -54,9 +54,18 @@ pub(super) struct RawServer {
     pub via: Option<At<String>>,
     /// The firewall of routes that name none.
     pub waf: Option<At<String>>,
+    pub in_flight_bytes: Option<At<u64>>,
     pub limits: RawLimits,
     pub client_address: Option<At<ClientAddress>>,
     pub access: RawAccess,
+    pub overload: RawOverload,
+}
+
+/// `[server.overload]`
+#[derive(Debug, Default)]
+pub(super) struct RawOverload {
+    /// Inner `None` = `off`.
+    pub target: Option<At<Option<u64>>>,
 }
 
 /// `[server.limits]`
@@ -66,13 +75,6 @@ pub(super) struct RawLimits {
     pub request_line: Option<At<u64>>,
     pub fields: Option<At<u64>>,
     pub body: Option<At<u64>>,
-}
-
-/// `[log]`
-#[derive(Debug, Default)]
-pub(super) struct RawLog {
-    pub access: Option<At<String>>,
-    pub format: Option<At<AccessFormat>>,
 }
 
 /// `[[listener]]`
@@ -162,7 +164,7 @@ pub(super) fn config(t: &mut Table<'_>) -> RawConfig {
     const ROUTE: &str = "add [[route]] with upstream = \"NAME\"";
     RawConfig {
         server: t.table("server", server).unwrap_or_default(),
-        log: t.table("log", log).unwrap_or_default(),
+        log: t.table("log", raw_log::log).unwrap_or_default(),
         cache: t.table("cache", raw_cache::cache).unwrap_or_default(),
         callers: t.table("callers", raw_callers::callers),
         listeners: t.required_tables("listener", LISTENER, listener),
@@ -207,10 +209,25 @@ fn server(t: &mut Table<'_>) -> RawServer {
         expect: t.parsed("expect", |text| values::choice(text, &expect)),
         via: t.parsed("via", values::via),
         waf: t.parsed("waf", values::any),
+        in_flight_bytes: size(t, "in_flight_bytes", bounds::IN_FLIGHT_BYTES_MIN, u64::MAX),
         limits: t.table("limits", limits).unwrap_or_default(),
         client_address: t.parsed("client_address", |text| values::choice(text, &client_address)),
         access: raw_callers::access(t),
+        overload: t.table("overload", overload).unwrap_or_default(),
     }
+}
+
+fn overload(t: &mut Table<'_>) -> RawOverload {
+    let target = |text: &str| match text {
+        "off" => Ok(None),
+        text => match values::duration_ms(text)? {
+            ms if ms < bounds::OVERLOAD_TARGET_MS_MIN => {
+                Err(fault("is shorter than 5ms", "write a longer one, or off"))
+            }
+            ms => Ok(Some(ms)),
+        },
+    };
+    RawOverload { target: t.parsed("target", target) }
 }
 
 fn limits(t: &mut Table<'_>) -> RawLimits {
@@ -226,13 +243,6 @@ fn limits(t: &mut Table<'_>) -> RawLimits {
 pub(super) fn size(t: &mut Table<'_>, key: &'static str, least: u64, most: u64) -> Option<At<u64>> {
     let number = |n| values::size_in_range(n, least, most);
     t.number_or(key, "a size such as \"64KiB\"", number, |text| values::size_between(text, least, most))
-}
-
-fn log(t: &mut Table<'_>) -> RawLog {
-    RawLog {
-        access: t.parsed("access", values::file_name),
-        format: t.parsed("format", |text| values::choice(text, AccessFormat::NAMES)),
-    }
 }
 
 fn listener(t: &mut Table<'_>) -> RawListener {
@@ -309,5 +319,5 @@ fn edits(t: &mut Table<'_>) -> RawEdits {
 
 /// A value that may be a secret, unresolved.
 pub(super) fn secret(text: &str) -> Secret {
-    Secret(text.to_owned())
+    text.into()
 }

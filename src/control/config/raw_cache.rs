@@ -3,11 +3,11 @@
 
 use super::cache_values;
 use super::defaults;
-use super::fields::Secret;
 use super::problems::{At, Place};
 use super::raw::{secret, size};
 use super::reader::Table;
 use super::values;
+use crate::base::secret::Secret;
 use crate::bounds;
 use crate::cache::policy::{Authorization, Origin, SetCookie, Unwanted};
 

@@ -2,9 +2,9 @@
 //!
 //! Each value is checked by itself; what they mean together is decided by `calling.rs`.
 
+use crate::base::secret::Secret;
 use ipnet::IpNet;
 
-use super::fields::Secret;
 use super::problems::{At, Place};
 use super::raw::secret;
 use super::reader::Table;

@@ -129,6 +129,21 @@ impl<'d> Table<'d> {
         self.number_or(key, &wanted, number, quoted)
     }
 
+    /// A number from 0 to 1, as so many parts of `whole`.
+    pub fn share(&mut self, key: &'static str, whole: u32) -> Option<At<u32>> {
+        const WANTED: &str = "a number from 0 to 1, such as 0.01";
+        let (value, place) = self.take(key)?;
+        let text = match value.get_ref() {
+            DeValue::Integer(digits) => digits.as_str(),
+            DeValue::Float(digits) => digits.as_str(),
+            _ => return self.wrong(value, &place, WANTED, "write it without quotes"),
+        };
+        let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+        let parts = share.map(|share| (share * f64::from(whole)).round() as u32);
+        let parts = parts.ok_or_else(|| fault("is out of range", format!("write {WANTED}")));
+        self.problems.keep(&place, parts).map(|value| At { value, place })
+    }
+
     /// A list of strings, each turned into a value by `parse`; `None` when the key is absent. What cannot be read is
     /// noted and left out.
     pub fn list<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, Fault>) -> Option<At<Vec<At<T>>>> {

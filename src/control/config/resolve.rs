@@ -13,11 +13,10 @@ use super::firewall::Guards;
 use super::problems::{At, Place, Problems};
 use super::raw::{RawConfig, RawLimits};
 use super::registry::Registry;
-use super::{Environment, caching, calling, defaults, limiting, listeners, routes, upstreams};
+use super::{Environment, caching, calling, defaults, limiting, listeners, logging, routes, upstreams};
 use crate::bounds;
 use crate::h1::HeadLimits;
-use crate::log::AccessFormat;
-use crate::plan::{AccessLog, Cores, Plan, Start};
+use crate::plan::{Cores, Plan, Start};
 use crate::proxy::route::Router;
 use crate::proxy::service::Service;
 
@@ -79,6 +78,7 @@ pub(super) fn resolve(raw: &RawConfig, context: &Context<'_>) -> Plan {
         expect: or(&server.expect, Default::default()),
         client_address: or(&server.client_address, Default::default()),
         callers,
+        overload_target_ms: or(&server.overload.target, Some(bounds::OVERLOAD_TARGET_MS_DEFAULT)),
         via: server.via.as_ref().map_or(defaults::VIA, |via| via.as_str()).into(),
     };
     let purge_hook = caching::hook(&raw.cache, start.admin, context);
@@ -135,12 +135,10 @@ fn start(raw: &RawConfig, context: &Context<'_>) -> Start {
         driver: or(&server.driver, Default::default()),
         admin,
         connections_max: server.connections_max.as_ref().and_then(|at| usize::try_from(at.value).ok()),
-        access_log: log.access.as_ref().map_or(AccessLog::Stdout, |at| match at.as_str() {
-            "stdout" => AccessLog::Stdout,
-            "off" => AccessLog::Off,
-            path => AccessLog::File(context.path(path)),
-        }),
-        access_format: or(&log.format, AccessFormat::Json),
+        in_flight_bytes: or(&server.in_flight_bytes, bounds::IN_FLIGHT_BYTES_DEFAULT),
+        access_log: logging::access(log, context),
+        log: logging::options(log, context),
+        hidden_names: logging::hidden(log),
         cache: caching::start(&raw.cache, context),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::caching;
 use super::calling::{self, House};
-use super::fields::{self, Change, Secret, Side, Source};
+use super::fields::{self, Change, Side, Source};
 use super::firewall::Guards;
 use super::limiting::Limiting;
 use super::problems::{At, Fault, Place};
@@ -13,6 +13,7 @@ use super::raw::{Pair, RawEdits, RawRoute, RawUpstream};
 use super::reader::did_you_mean;
 use super::resolve::{Context, items, or, refuse_twice};
 use super::values::quoted;
+use crate::base::secret::Secret;
 use crate::proxy::route::{Edits, Matcher, PathMatch, Rewrite, Route};
 use crate::proxy::screen::Screen;
 use crate::upstream::UpstreamOptions;
@@ -168,7 +169,7 @@ fn lower(name: &str) -> Box<str> {
 }
 
 /// Names and resolved values of a table of fields; a name that differs from another one by case only is refused.
-fn pairs(raw: &[Pair], context: &Context<'_>) -> Vec<(Box<str>, Box<str>)> {
+fn pairs(raw: &[Pair], context: &Context<'_>) -> Vec<(Box<str>, Secret)> {
     let mut seen: BTreeMap<Box<str>, ()> = BTreeMap::new();
     let mut pairs = Vec::with_capacity(raw.len());
     for (name, value) in raw {
@@ -177,26 +178,26 @@ fn pairs(raw: &[Pair], context: &Context<'_>) -> Vec<(Box<str>, Box<str>)> {
             context.problems.error(&name.place, "is listed twice", "names of headers are equal in any case");
         }
         let value = context.problems.keep(&value.place, reveal(value, context));
-        pairs.extend(value.map(|value| (name.as_str().into(), value.into())));
+        pairs.extend(value.map(|value| (name.as_str().into(), value)));
     }
     pairs
 }
 
 /// The value of a header, wherever it stands.
-fn reveal(value: &At<Secret>, context: &Context<'_>) -> Result<String, Fault> {
-    let text = resolved(value, context)?;
-    fields::field_value(&text).map(|()| text)
+fn reveal(value: &At<Secret>, context: &Context<'_>) -> Result<Secret, Fault> {
+    let value = resolved(value, context)?;
+    fields::field_value(&value).map(|()| value)
 }
 
 /// The value itself, wherever it stands; empty where it stands in a file and none may be read.
-pub(super) fn resolved(value: &At<Secret>, context: &Context<'_>) -> Result<String, Fault> {
-    let text = match fields::source(&value.0, context.base_dir) {
-        Source::Literal(text) => text.to_owned(),
+pub(super) fn resolved(value: &At<Secret>, context: &Context<'_>) -> Result<Secret, Fault> {
+    let value = match fields::source(value, context.base_dir) {
+        Source::Literal(value) => value.clone(),
         Source::Environment(name) => fields::from_environment(name, context.env)?,
         Source::File(path) if context.reads(&path) => fields::from_file(&path)?,
-        Source::File(_) => String::new(),
+        Source::File(_) => Secret::default(),
     };
-    Ok(text)
+    Ok(value)
 }
 
 fn warn_unused(raw: &[RawUpstream], used: &[bool], context: &Context<'_>) {
@@ -206,22 +207,26 @@ fn warn_unused(raw: &[RawUpstream], used: &[bool], context: &Context<'_>) {
     }
 }
 
+/// The headers that a route asks for.
+type Headers<'r> = Vec<(Box<str>, &'r Secret)>;
+
 /// Of two routes that match alike, the second is never taken.
 fn warn_unreachable(raw: &[RawRoute], context: &Context<'_>) {
-    let mut seen: BTreeMap<String, &Place> = BTreeMap::new();
+    let mut seen: BTreeMap<String, Vec<(Headers<'_>, &Place)>> = BTreeMap::new();
     for route in raw {
         let mut methods: Vec<&str> = items(&route.methods).iter().map(|m| m.as_str()).collect();
         methods.sort_unstable();
-        let mut headers: Vec<(Box<str>, &str)> = route.headers.iter().map(|(n, v)| (lower(n), v.0.as_str())).collect();
-        headers.sort_unstable();
+        let mut headers: Headers<'_> = route.headers.iter().map(|(n, v)| (lower(n), &v.value)).collect();
+        headers.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         let text = |at: &Option<At<String>>| at.as_ref().map(|at| at.value.clone());
         let path = text(&route.path).or_else(|| route.exact.is_none().then(|| "/".to_owned()));
-        let key = format!("{:?}", (text(&route.host), path, text(&route.exact), methods, headers));
-        if let Some(first) = seen.get(&key) {
+        let key = format!("{:?}", (text(&route.host), path, text(&route.exact), methods));
+        let alike = seen.entry(key).or_default();
+        if let Some((_, first)) = alike.iter().find(|(other, _)| *other == headers) {
             let what = format!("is never taken: {} matches the same requests and comes first", first.path);
             context.problems.warn(&route.place, what, "remove one of them");
             continue;
         }
-        seen.insert(key, &route.place);
+        alike.push((headers, &route.place));
     }
 }

@@ -108,7 +108,7 @@ fn covers<N: Ord + Copy>(ranges: &[(N, N)], address: N) -> bool {
     behind.checked_sub(1).and_then(|index| ranges.get(index)).is_some_and(|(_, last)| address <= *last)
 }
 
-/// Reads an element of a list.
+/// Reads the address of an element.
 type ReadElement = fn(&[u8]) -> Option<IpAddr>;
 
 /// The client's address, behind a peer that `trusts` holds: the last address of the field that is not trusted itself.

@@ -38,7 +38,8 @@ pub struct CallerParts {
     pub routes: Box<[Box<str>]>,
     /// Models that it may ask; empty = all.
     pub models: Box<[Pattern]>,
-    /// Limits that count for it beside those of the route; at most [`crate::bounds::CALLER_LIMITS_MAX`].
+    /// Limits that its requests have to pass beside those of the route; at most
+    /// [`crate::bounds::LIMITS_PER_KEY_MAX`], each once.
     pub limits: Box<[Arc<Limit>]>,
     pub disabled: bool,
 }
@@ -75,6 +76,11 @@ impl Callers {
         self.by_id.is_empty()
     }
 
+    /// The limits that keys have, each as often as keys have it.
+    pub fn limits(&self) -> impl Iterator<Item = &Arc<Limit>> {
+        self.by_id.values().flat_map(|caller| &caller.parts.limits)
+    }
+
     /// Whose key it is. `now_ms`: Unix epoch.
     ///
     /// # Errors
@@ -104,7 +110,7 @@ impl Caller {
         &self.parts.name
     }
 
-    /// Limits that count for it beside those of the route.
+    /// Limits that its requests have to pass beside those of the route.
     pub fn limits(&self) -> &[Arc<Limit>] {
         &self.parts.limits
     }

@@ -1,11 +1,9 @@
 //! Charging a request to several limits: all must let it pass, and where one does not, none has been charged.
 
-use std::sync::Arc;
-
-use super::key::{Asker, Key, KeyPart};
+use super::key::{Asker, Key};
 use super::leases::{Leases, Spent};
 use super::table::{Counted, KeptSeat, Seat};
-use super::{Limit, Outcome};
+use super::{Applied, Limit, Outcome};
 use crate::bounds;
 
 /// Where and when charges are made.
@@ -19,29 +17,21 @@ pub struct Desk<'c> {
     pub now_ns: u64,
 }
 
-/// The limits that a request has to pass: those of its route, and those of its caller that are not among them.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits<'l> {
-    route: &'l [Arc<Limit>],
-    caller: &'l [Arc<Limit>],
-    by_address: bool,
-}
-
 /// The counts that a request is in. Leaves them when dropped.
 #[derive(Debug, Default)]
-pub struct Seats<'l>([Option<Seat<'l>>; bounds::IN_FLIGHT_LIMITS_MAX + bounds::CALLER_LIMITS_MAX]);
+pub struct Seats<'l>([Option<Seat<'l>>; bounds::IN_FLIGHT_LIMITS_MAX + bounds::LIMITS_PER_KEY_MAX]);
 
 /// [`Seats`] that need no plan to live. Leaves them when dropped.
 #[derive(Debug, Default)]
 #[expect(dead_code, reason = "they are held, not looked at")]
 pub struct KeptSeats(Vec<KeptSeat>);
 
-/// What a request was charged to; bit `i` stands for limit `i`.
+/// What a request was charged to; bit `i` stands for limit `i` of those that apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    charged: u64,
-    delayed: u64,
-    would_refuse: u64,
+    charged: u32,
+    delayed: u32,
+    would_refuse: u32,
     /// How long the request is to wait.
     pub wait_ns: u64,
     /// Which limit has the longest wait.
@@ -71,37 +61,6 @@ pub enum Verdict<'l> {
     Refused(Refused<'l>),
 }
 
-impl<'l> Limits<'l> {
-    /// Those of a route and those of a caller; each is charged once.
-    pub fn new(route: &'l [Arc<Limit>], caller: &'l [Arc<Limit>]) -> Self {
-        Self { route, caller, by_address: false }
-    }
-
-    /// For somebody who has shown no key that counts: those alone that tell addresses apart. Into a bucket that callers
-    /// share nobody else may reach, or whoever has no key could use it up.
-    pub fn of_strangers(route: &'l [Arc<Limit>]) -> Self {
-        Self { route, caller: &[], by_address: true }
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(self) -> bool {
-        self.route.is_empty() && self.caller.is_empty()
-    }
-
-    /// All of them, always in the same order.
-    pub fn iter(self) -> impl Iterator<Item = &'l Arc<Limit>> {
-        let Self { route, caller, by_address } = self;
-        let own = caller.iter().filter(move |limit| !route.iter().any(|other| Arc::ptr_eq(other, limit)));
-        route.iter().filter(move |limit| !by_address || limit.key.contains(&KeyPart::Address)).chain(own)
-    }
-}
-
-impl<'l> From<&'l [Arc<Limit>]> for Limits<'l> {
-    fn from(route: &'l [Arc<Limit>]) -> Self {
-        Self::new(route, &[])
-    }
-}
-
 impl<'l> Seats<'l> {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
@@ -109,7 +68,7 @@ impl<'l> Seats<'l> {
     }
 
     fn take(&mut self, seat: Seat<'l>) {
-        // The configuration refuses more limits on what is in flight than there is room for.
+        // The configuration and the store of keys refuse more of them than there is room for.
         if let Some(free) = self.0.iter_mut().find(|seat| seat.is_none()) {
             *free = Some(seat);
         }
@@ -133,13 +92,13 @@ impl<'l> Seats<'l> {
 }
 
 /// Charges a request to all limits, or to none.
-pub fn charge<'l>(desk: Desk<'_>, limits: Limits<'l>, asker: &Asker<'_>, seats: &mut Seats<'l>) -> Verdict<'l> {
+pub fn charge<'l>(desk: Desk<'_>, limits: Applied<'l>, asker: &Asker<'_>, seats: &mut Seats<'l>) -> Verdict<'l> {
     let mut receipt = Receipt::default();
     for (index, limit) in limits.iter().enumerate() {
         match limit.charge(desk, asker, seats) {
             Ok(wait_ns) => {
                 receipt.charged |= 1 << index;
-                receipt.delayed |= u64::from(wait_ns > 0) << index;
+                receipt.delayed |= u32::from(wait_ns > 0) << index;
                 // A dry run only counts: it makes nobody wait either.
                 if wait_ns > receipt.wait_ns && !limit.dry_run {
                     (receipt.wait_ns, receipt.slowest) = (wait_ns, index);
@@ -157,18 +116,25 @@ pub fn charge<'l>(desk: Desk<'_>, limits: Limits<'l>, asker: &Asker<'_>, seats: 
 
 impl Receipt {
     /// Takes all charges back that were made a moment ago: the request is refused after all, or is charged once more.
-    pub fn give_back(&self, desk: Desk<'_>, limits: Limits<'_>, asker: &Asker<'_>, seats: &mut Seats<'_>) {
+    pub fn give_back(&self, desk: Desk<'_>, limits: Applied<'_>, asker: &Asker<'_>, seats: &mut Seats<'_>) {
         self.give_back_but(self.delayed, desk, limits, asker, seats);
     }
 
     /// Takes all charges back after a wait. A bucket may be full again by now, and what is given back to it then is gone;
     /// in a lease it would be there on top.
-    pub fn give_back_late(&self, desk: Desk<'_>, limits: Limits<'_>, asker: &Asker<'_>, seats: &mut Seats<'_>) {
-        self.give_back_but(u64::MAX, desk, limits, asker, seats);
+    pub fn give_back_late(&self, desk: Desk<'_>, limits: Applied<'_>, asker: &Asker<'_>, seats: &mut Seats<'_>) {
+        self.give_back_but(u32::MAX, desk, limits, asker, seats);
     }
 
     /// Those that `shared` says go to the table, the others to this core's leases.
-    fn give_back_but(&self, shared: u64, desk: Desk<'_>, limits: Limits<'_>, asker: &Asker<'_>, seats: &mut Seats<'_>) {
+    fn give_back_but(
+        &self,
+        shared: u32,
+        desk: Desk<'_>,
+        limits: Applied<'_>,
+        asker: &Asker<'_>,
+        seats: &mut Seats<'_>,
+    ) {
         seats.leave();
         for (index, limit) in limits.iter().enumerate().filter(|(index, _)| self.charged & (1 << index) != 0) {
             let Some(rate) = &limit.rate else { continue };
@@ -181,9 +147,9 @@ impl Receipt {
     }
 
     /// Counts the request as one that passes.
-    pub fn count(&self, core: usize, limits: Limits<'_>) {
+    pub fn count(&self, core: usize, limits: Applied<'_>) {
         for (index, limit) in limits.iter().enumerate() {
-            let outcome = match 1u64 << index {
+            let outcome = match 1 << index {
                 bit if self.would_refuse & bit != 0 => Outcome::DryRun,
                 bit if self.delayed & bit != 0 => Outcome::Delayed,
                 _ => Outcome::Passed,
@@ -193,8 +159,8 @@ impl Receipt {
     }
 
     /// The limit that makes the request wait longest.
-    pub fn slowest<'l>(&self, limits: Limits<'l>) -> Option<&'l Limit> {
-        limits.iter().nth(self.slowest).map(|limit| &**limit).filter(|_| self.wait_ns > 0)
+    pub fn slowest<'l>(&self, limits: Applied<'l>) -> Option<&'l Limit> {
+        limits.iter().nth(self.slowest).filter(|_| self.wait_ns > 0)
     }
 }
 

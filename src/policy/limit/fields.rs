@@ -1,6 +1,9 @@
 //! What clients are told of a limit: the fields of draft-ietf-httpapi-ratelimit-headers-10, and Retry-After.
 
-use super::{Asker, Cause, Limit, Limits, Refused};
+use std::fmt::{Display, Formatter, Result};
+use std::io::Write as _;
+
+use super::{Applied, Asker, Cause, Rate, Refused};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -9,34 +12,40 @@ pub fn seconds_up(ns: u64) -> u64 {
     ns.div_ceil(SECOND_NS).max(1)
 }
 
-impl Limit {
-    /// `RateLimit-Policy`: the quota and the seconds in which it comes back, to the nearest.
-    pub fn policy_field(&self) -> Option<String> {
-        let rate = self.rate.as_ref()?;
-        let window_s = ((rate.window_ns() + SECOND_NS / 2) / SECOND_NS).max(1);
-        Some(format!("\"{}\";q={};w={window_s}", self.name, rate.quota()))
-    }
+/// Value of `RateLimit-Policy`: the quota and the seconds in which it comes back, to the nearest.
+struct Policy<'l>(&'l str, &'l Rate);
 
-    /// `RateLimit`: what is left, and after how many seconds: on a refusal until there is one more,
-    /// else until all are there again.
-    pub fn left_field(&self, remaining: u64, more_in_ns: u64) -> Option<String> {
-        self.rate.as_ref()?;
-        Some(format!("\"{}\";r={remaining};t={}", self.name, seconds_up(more_in_ns)))
+impl Display for Policy<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let window_s = ((self.1.window_ns() + SECOND_NS / 2) / SECOND_NS).max(1);
+        write!(f, "\"{}\";q={};w={window_s}", self.0, self.1.quota())
     }
 }
 
-/// Field lines that tell a request that passes what is left, of those limits that say it; `None` = of none.
-pub fn lines(limits: Limits<'_>, now_ns: u64, asker: &Asker<'_>) -> Option<Box<str>> {
-    let mut lines = String::new();
+/// Value of `RateLimit`: what is left, and after how many seconds: on a refusal until there is one more, else until all
+/// are there again.
+struct Left<'l> {
+    name: &'l str,
+    remaining: u64,
+    more_in_ns: u64,
+}
+
+impl Display for Left<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "\"{}\";r={};t={}", self.name, self.remaining, seconds_up(self.more_in_ns))
+    }
+}
+
+/// Appends the field lines that tell a request that passes what is left, of those limits that say it. Allocates nothing
+/// where `out` has room.
+pub fn write_lines(out: &mut Vec<u8>, limits: Applied<'_>, now_ns: u64, asker: &Asker<'_>) {
     for limit in limits.iter().filter(|limit| limit.headers) {
         let (Some(rate), Some(remaining)) = (&limit.rate, limit.remaining(now_ns, asker)) else { continue };
-        let used_ns = rate.quota().saturating_sub(remaining) * rate.interval_ns();
-        let fields = limit.policy_field().zip(limit.left_field(remaining, used_ns));
-        if let Some((policy, left)) = fields {
-            lines += &format!("RateLimit-Policy: {policy}\r\nRateLimit: {left}\r\n");
-        }
+        let more_in_ns = rate.quota().saturating_sub(remaining) * rate.interval_ns();
+        let (policy, left) = (Policy(&limit.name, rate), Left { name: &limit.name, remaining, more_in_ns });
+        // Writing to memory does not fail.
+        let _ = write!(out, "RateLimit-Policy: {policy}\r\nRateLimit: {left}\r\n");
     }
-    (!lines.is_empty()).then(|| lines.into())
 }
 
 impl Refused<'_> {
@@ -50,9 +59,9 @@ impl Refused<'_> {
 
     /// The fields of the refusal.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
-        let Cause::Rate { ready_in_ns } = self.cause else { return Vec::new() };
-        let policy = self.limit.policy_field().map(|value| ("RateLimit-Policy", value));
-        let left = self.limit.left_field(0, ready_in_ns).map(|value| ("RateLimit", value));
-        policy.into_iter().chain(left).collect()
+        let (Cause::Rate { ready_in_ns }, Some(rate)) = (self.cause, &self.limit.rate) else { return Vec::new() };
+        let name = &*self.limit.name;
+        let left = Left { name, remaining: 0, more_in_ns: ready_in_ns };
+        vec![("RateLimit-Policy", Policy(name, rate).to_string()), ("RateLimit", left.to_string())]
     }
 }

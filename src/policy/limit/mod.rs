@@ -2,6 +2,7 @@
 //!
 //! Owns the arithmetic, the process-wide table of keys and a core's leases from it. Reads no clock, waits for nothing.
 
+mod applied;
 mod capacity;
 mod charge;
 mod counters;
@@ -16,10 +17,11 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use applied::Applied;
 pub use capacity::{Capacity, Crowd, Member};
-pub use charge::{Cause, Desk, KeptSeats, Limits, Receipt, Refused, Seats, Verdict, charge};
+pub use charge::{Cause, Desk, KeptSeats, Receipt, Refused, Seats, Verdict, charge};
 pub use counters::{Counters, Outcome};
-pub use fields::{lines, seconds_up};
+pub use fields::{seconds_up, write_lines};
 pub use key::{Asker, KeyPart, Prefixes};
 pub use leases::{Leases, Spent};
 pub use rate::{Rate, Taken, WINDOW_NS_MAX};

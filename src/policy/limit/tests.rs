@@ -38,9 +38,14 @@ fn desk(leases: &Leases, now_ns: u64) -> Desk<'_> {
     Desk { leases, core: 0, now_ns }
 }
 
+/// Charges a request that goes on to hold its seats.
+fn charge_once<'l>(limits: &'l [Arc<Limit>], leases: &Leases, seats: &mut Seats<'l>) -> bool {
+    matches!(charge(desk(leases, START), Applied::route(limits), &asker(7), seats), Verdict::Passed(_))
+}
+
 fn passes(limits: &[Arc<Limit>], leases: &Leases, now_ns: u64, address: u32) -> bool {
     let mut seats = Seats::default();
-    matches!(charge(desk(leases, now_ns), limits.into(), &asker(address), &mut seats), Verdict::Passed(_))
+    matches!(charge(desk(leases, now_ns), Applied::route(limits), &asker(address), &mut seats), Verdict::Passed(_))
 }
 
 /// All cores ask in turn, far more often than is allowed, for 30 seconds of made-up time.
@@ -110,7 +115,7 @@ fn racing_threads_never_sit_on_one_seat() {
                     let address = (round / 3 + thread / 2 * 5) % KEYS;
                     let mut seats = Seats::default();
                     let asker = asker(address as u32);
-                    match charge(desk(&leases, START), limits[..].into(), &asker, &mut seats) {
+                    match charge(desk(&leases, START), Applied::route(limits), &asker, &mut seats) {
                         Verdict::Passed(_) if !seats.is_empty() => {
                             most.fetch_max(seated[address].fetch_add(1, SeqCst) + 1, SeqCst);
                             std::hint::spin_loop();
@@ -126,10 +131,64 @@ fn racing_threads_never_sit_on_one_seat() {
     assert_eq!(most.into_inner(), 1, "one seat, one request");
     let free = (0..8).filter(|address| {
         let mut seats = Seats::default();
-        charge(desk(&Leases::default(), START), limits[..].into(), &asker(*address), &mut seats);
+        charge(desk(&Leases::default(), START), Applied::route(&limits), &asker(*address), &mut seats);
         !seats.is_empty()
     });
     assert_eq!(free.count(), 8, "all have left");
+}
+
+/// A dry run makes nobody wait, and never refuses for want of a place to wait in.
+#[test]
+fn a_dry_run_makes_nobody_wait() {
+    let table = Table::new(1 << 20, 1);
+    let rate = Rate::new(1, SECOND, 0, 10 * SECOND);
+    let limits = [Arc::new(Limit { dry_run: true, ..limit(1, &table, rate) })];
+    for outcome in [Outcome::Passed, Outcome::Delayed] {
+        let verdict =
+            charge(desk(&Leases::default(), START), Applied::route(&limits), &asker(7), &mut Seats::default());
+        let Verdict::Passed(receipt) = verdict else { panic!("a dry run lets all pass") };
+        receipt.count(0, Applied::route(&limits));
+        assert_eq!(receipt.wait_ns, 0);
+        assert_eq!(limits[0].state.counters.value(outcome), 1);
+    }
+}
+
+/// What is given back after a wait, when the bucket is full again, is not there on top of it.
+#[test]
+fn what_is_given_back_late_does_not_add_up() {
+    let table = Table::new(1 << 20, 1);
+    let limits = [Arc::new(limit(1, &table, Rate::new(100, SECOND, 9, 0)))];
+    let leases = Leases::default();
+    let take = |now| match charge(desk(&leases, now), Applied::route(&limits), &asker(7), &mut Seats::default()) {
+        Verdict::Passed(receipt) => Some(receipt),
+        Verdict::Refused(_) => None,
+    };
+    let receipts: Vec<_> = (0..).map_while(|_| take(START)).collect();
+    assert_eq!(receipts.len(), 10);
+    let later = START + 10 * SECOND;
+    // A lease that is fresh, to which tokens could be added.
+    assert!(take(later).is_some());
+    for receipt in &receipts {
+        receipt.give_back_late(desk(&leases, later), Applied::route(&limits), &asker(7), &mut Seats::default());
+    }
+    assert!((0..).map_while(|_| take(later)).count() <= 10);
+}
+
+/// Who has shown no key that counts is charged where addresses are told apart, and nowhere else.
+#[test]
+fn strangers_are_charged_by_address_alone() {
+    let table = Table::new(1 << 20, 1);
+    let by_address = [Arc::new(limit(1, &table, Rate::new(1, SECOND, 1, 0)))];
+    let everybody = Limit { key: Box::new([KeyPart::All]), ..limit(2, &table, Rate::new(1, SECOND, 0, 0)) };
+    let everybody = [Arc::new(everybody)];
+    let leases = Leases::default();
+    let passes = |limits| {
+        let verdict = charge(desk(&leases, START), limits, &asker(7), &mut Seats::default());
+        matches!(verdict, Verdict::Passed(_))
+    };
+    assert!((0..9).all(|_| passes(Applied::strangers(&everybody))), "what all share is not used up");
+    assert!(passes(Applied::route(&everybody)));
+    assert_eq!((0..9).filter(|_| passes(Applied::strangers(&by_address))).count(), 2);
 }
 
 /// A key that is used up stays so, while many times more addresses than there are cells come by.
@@ -183,6 +242,29 @@ fn a_limit_that_refuses_has_not_charged_the_others() {
     assert_eq!((0..100).filter(|_| passes(&alone, &leases, START, 7)).count(), 9);
 }
 
+/// The limits of a route and those of a key are one list: charged once, all or none.
+#[test]
+fn limits_of_a_route_and_of_a_key_are_charged_in_one_go() {
+    let table = Table::new(1 << 20, 1);
+    let shared = Arc::new(limit(1, &table, Rate::new(1, SECOND, 3, 0)));
+    let own = Arc::new(Limit { in_flight: Some(9), ..limit(2, &table, Rate::new(1, SECOND, 1, 0)) });
+    let (of_route, of_caller) = ([Arc::clone(&shared)], [Arc::clone(&shared), Arc::clone(&own)]);
+    let (leases, both) = (Leases::default(), Applied { of_caller: &of_caller, ..Applied::route(&of_route) });
+    assert_eq!(both.iter().count(), 2);
+    let ask = |limits| charge(desk(&leases, START), limits, &asker(7), &mut Seats::default());
+    for _ in 0..2 {
+        let Verdict::Passed(receipt) = ask(both) else { panic!("there are two") };
+        receipt.count(0, both);
+    }
+    for _ in 0..50 {
+        let Verdict::Refused(refused) = ask(both) else { panic!("the key has no more") };
+        assert!(std::ptr::eq(refused.limit, &raw const *own));
+    }
+    assert_eq!([&shared, &own].map(|limit| limit.state.counters.value(Outcome::Passed)), [2, 2]);
+    let left = (0..50).filter(|_| matches!(ask(Applied::route(&of_route)), Verdict::Passed(_))).count();
+    assert_eq!(left, 2, "of four, two were charged");
+}
+
 /// A refused request of two limits leaves the count of what is in flight as it was; a dry run never refuses.
 #[test]
 fn seats_are_left_however_it_ends() {
@@ -192,7 +274,7 @@ fn seats_are_left_however_it_ends() {
     let leases = Leases::default();
     let enter = |now| {
         let mut seats = Seats::default();
-        match charge(desk(&leases, now), limits[..].into(), &asker(7), &mut seats) {
+        match charge(desk(&leases, now), Applied::route(&limits), &asker(7), &mut seats) {
             Verdict::Passed(_) => Ok(seats),
             Verdict::Refused(refused) => Err(refused.cause),
         }
@@ -212,70 +294,37 @@ fn seats_are_left_however_it_ends() {
     drop(second);
     let dry = [Arc::new(Limit { in_flight: Some(1), dry_run: true, ..limit(3, &table, Rate::new(1, SECOND, 0, 0)) })];
     let mut seats = Seats::default();
-    let verdict = charge(desk(&leases, START), dry[..].into(), &asker(7), &mut seats);
+    let verdict = charge(desk(&leases, START), Applied::route(&dry), &asker(7), &mut seats);
     let Verdict::Passed(receipt) = verdict else { panic!("a dry run lets all pass") };
-    receipt.count(0, dry[..].into());
-    let Verdict::Passed(receipt) = charge(desk(&leases, START), dry[..].into(), &asker(7), &mut seats) else {
+    receipt.count(0, Applied::route(&dry));
+    let Verdict::Passed(receipt) = charge(desk(&leases, START), Applied::route(&dry), &asker(7), &mut seats) else {
         panic!("as before")
     };
-    receipt.count(0, dry[..].into());
+    receipt.count(0, Applied::route(&dry));
     let counters = &dry[0].state.counters;
     assert_eq!(Outcome::ALL.map(|outcome| counters.value(outcome)), [1, 0, 0, 1]);
 }
 
-/// A dry run makes nobody wait, and never refuses for want of a place to wait in.
+/// A panic between the charge and the answer leaves the seats, on its way out of whatever holds them.
 #[test]
-fn a_dry_run_makes_nobody_wait() {
+fn seats_are_left_when_an_exchange_panics() {
     let table = Table::new(1 << 20, 1);
-    let rate = Rate::new(1, SECOND, 0, 10 * SECOND);
-    let limits = [Arc::new(Limit { dry_run: true, ..limit(1, &table, rate) })];
-    for outcome in [Outcome::Passed, Outcome::Delayed] {
-        let verdict = charge(desk(&Leases::default(), START), limits[..].into(), &asker(7), &mut Seats::default());
-        let Verdict::Passed(receipt) = verdict else { panic!("a dry run lets all pass") };
-        receipt.count(0, limits[..].into());
-        assert_eq!(receipt.wait_ns, 0);
-        assert_eq!(limits[0].state.counters.value(outcome), 1);
-    }
-}
-
-/// What is given back after a wait, when the bucket is full again, is not there on top of it.
-#[test]
-fn what_is_given_back_late_does_not_add_up() {
-    let table = Table::new(1 << 20, 1);
-    let limits = [Arc::new(limit(1, &table, Rate::new(100, SECOND, 9, 0)))];
+    let limits = [Arc::new(Limit { in_flight: Some(1), ..limit(1, &table, None) })];
     let leases = Leases::default();
-    let take = |now| match charge(desk(&leases, now), limits[..].into(), &asker(7), &mut Seats::default()) {
-        Verdict::Passed(receipt) => Some(receipt),
-        Verdict::Refused(_) => None,
+    let exchange = async {
+        let mut seats = Seats::default();
+        assert!(charge_once(&limits, &leases, &mut seats));
+        std::future::ready(()).await;
+        assert!(!charge_once(&limits, &leases, &mut Seats::default()), "there is one seat");
+        // A panic that prints nothing.
+        std::panic::resume_unwind(Box::new("somewhere in the exchange"));
     };
-    let receipts: Vec<_> = (0..).map_while(|_| take(START)).collect();
-    assert_eq!(receipts.len(), 10);
-    let later = START + 10 * SECOND;
-    // A lease that is fresh, to which tokens could be added.
-    assert!(take(later).is_some());
-    for receipt in &receipts {
-        receipt.give_back_late(desk(&leases, later), limits[..].into(), &asker(7), &mut Seats::default());
-    }
-    assert!((0..).map_while(|_| take(later)).count() <= 10);
-}
-
-/// Limits of a caller come to those of the route; one that is both is charged once.
-#[test]
-fn limits_of_a_caller_come_to_those_of_the_route() {
-    let table = Table::new(1 << 20, 1);
-    let route = [Arc::new(limit(1, &table, Rate::new(1, SECOND, 5, 0)))];
-    let own = [Arc::clone(&route[0]), Arc::new(limit(2, &table, Rate::new(1, SECOND, 2, 0)))];
-    let leases = Leases::default();
-    let passes = |limits: Limits<'_>| {
-        let verdict = charge(desk(&leases, START), limits, &asker(7), &mut Seats::default());
-        matches!(verdict, Verdict::Passed(_))
-    };
-    assert_eq!((0..9).filter(|_| passes(Limits::new(&route, &own))).count(), 3);
-    assert_eq!((0..9).filter(|_| passes(Limits::new(&route, &[]))).count(), 3, "three of six are left");
-    let everybody = Limit { key: Box::new([KeyPart::All]), ..limit(3, &table, Rate::new(1, SECOND, 0, 0)) };
-    let everybody = [Arc::new(everybody)];
-    assert!((0..9).all(|_| passes(Limits::of_strangers(&everybody))), "strangers do not use up what all share");
-    assert!(!passes(Limits::of_strangers(&route)));
+    // As a core does it: what catches the panic still has the task.
+    let mut task = std::pin::pin!(exchange);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let polled = std::panic::AssertUnwindSafe(|| -> std::task::Poll<()> { task.as_mut().poll(&mut context) });
+    assert!(std::panic::catch_unwind(polled).is_err());
+    assert!(charge_once(&limits, &leases, &mut Seats::default()));
 }
 
 /// Each request waits until its time, and what is given back is there for the next one.
@@ -286,7 +335,7 @@ fn a_delay_spreads_requests_and_takes_charges_back() {
     let leases = Leases::default();
     let ask = || {
         let mut seats = Seats::default();
-        charge(desk(&leases, START), limits[..].into(), &asker(7), &mut seats)
+        charge(desk(&leases, START), Applied::route(&limits), &asker(7), &mut seats)
     };
     let mut waits = Vec::new();
     let refused = loop {
@@ -298,8 +347,8 @@ fn a_delay_spreads_requests_and_takes_charges_back() {
     assert_eq!(waits.iter().map(|(wait, _)| *wait).collect::<Vec<_>>(), [0, 0, 100, 200]);
     assert_eq!((refused.cause, refused.retry_after_s()), (Cause::Rate { ready_in_ns: 50 * MS }, 1));
     let last = waits[3].1;
-    assert!(last.slowest(limits[..].into()).is_some());
-    last.give_back_late(desk(&leases, START), limits[..].into(), &asker(7), &mut Seats::default());
+    assert!(last.slowest(Applied::route(&limits)).is_some());
+    last.give_back(desk(&leases, START), Applied::route(&limits), &asker(7), &mut Seats::default());
     let Verdict::Passed(again) = ask() else { panic!("the place is free again") };
     assert_eq!(again.wait_ns / MS, 200);
 }
@@ -313,6 +362,12 @@ fn fields_name_the_limit_its_quota_and_what_is_left() {
     assert_eq!(refused.retry_after_s(), 1);
     let fields: Vec<String> = refused.fields().into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
     assert_eq!(fields, ["RateLimit-Policy: \"test\";q=201;w=2", "RateLimit: \"test\";r=0;t=1"]);
+    let limits = [Arc::new(Limit { headers: true, ..limit })];
+    assert!(passes(&limits, &Leases::default(), START, 7));
+    let mut lines = b"X: y\r\n".to_vec();
+    write_lines(&mut lines, Applied::route(&limits), START, &asker(7));
+    let said = "X: y\r\nRateLimit-Policy: \"test\";q=201;w=2\r\nRateLimit: \"test\";r=200;t=1\r\n";
+    assert_eq!(String::from_utf8(lines).unwrap(), said);
     assert_eq!((seconds_up(0), seconds_up(SECOND), seconds_up(SECOND + 1)), (1, 1, 2));
 }
 
@@ -326,7 +381,7 @@ fn counts_are_never_given_up() {
     let leases = Leases::default();
     let enter = |address| {
         let mut seats = Seats::default();
-        let verdict = charge(desk(&leases, START), limits[..].into(), &asker(address), &mut seats);
+        let verdict = charge(desk(&leases, START), Applied::route(&limits), &asker(address), &mut seats);
         matches!(verdict, Verdict::Passed(_)).then_some(seats)
     };
     let held: Vec<_> = (0..8).map(|address| enter(address).unwrap()).collect();

@@ -3,17 +3,20 @@
 //! Where one limit refuses, none is charged. A request that may wait for its time waits here, and is given up when its
 //! client leaves; what it takes of the numbers in flight it holds until its exchange ends.
 
+use std::net::IpAddr;
+
 use super::AtOnceVerdict;
 use crate::base::clock;
 use crate::net::{ReadError, Until, Wait};
-use crate::policy::limit::{Asker, Cause, Limits, Outcome, Receipt, Refused, Verdict, charge, lines};
+use crate::policy::limit::{Applied, Asker, Cause, Outcome, Receipt, Refused, Verdict, charge, write_lines};
 use crate::proxy::core::Core;
 use crate::proxy::exchange::{Client, Exchange, Refusal};
 use crate::proxy::failure::Failure;
+use crate::proxy::headers;
 use crate::proxy::route::Route;
 use crate::stats::Reason;
 
-/// Charges the request to all limits of its route and its caller; waits where a limit lets it wait.
+/// Charges the request to all limits of its route and of its caller's key; waits where a limit lets it wait.
 ///
 /// # Errors
 /// Which kind of limit refused it, or that the client left while it waited.
@@ -23,12 +26,12 @@ pub async fn admit<'s>(
     client: &mut Client<'_>,
     exchange: &mut Exchange<'s>,
 ) -> Result<(), Failure> {
-    let limits = limits_of(route, exchange);
+    let limits = applied(route, exchange);
     if limits.is_empty() {
         return Ok(());
     }
     let receipt = {
-        let asker = asker(route, client, exchange);
+        let asker = asker(route, client, exchange.address, exchange.caller);
         match charge(core.desk(exchange.started_us), limits, &asker, &mut exchange.seats) {
             Verdict::Passed(receipt) => receipt,
             Verdict::Refused(refused) => return Err(refuse(core, exchange, refused)),
@@ -39,10 +42,6 @@ pub async fn admit<'s>(
         Box::pin(wait(core, route, client, exchange, &receipt)).await?;
     }
     receipt.count(core.index, limits);
-    if limits.iter().any(|limit| limit.headers) {
-        let now_ns = core.desk(exchange.started_us).now_ns;
-        exchange.limit_lines = lines(limits, now_ns, &asker(route, client, exchange));
-    }
     Ok(())
 }
 
@@ -53,8 +52,12 @@ pub fn admit_at_once<'s>(
     client: &Client<'_>,
     exchange: &mut Exchange<'s>,
 ) -> AtOnceVerdict {
-    let limits = limits_of(route, exchange);
-    let (desk, asker) = (core.desk(exchange.started_us), asker(route, client, exchange));
+    let limits = applied(route, exchange);
+    if limits.is_empty() {
+        return AtOnceVerdict::Passed;
+    }
+    let desk = core.desk(exchange.started_us);
+    let asker = asker(route, client, exchange.address, exchange.caller);
     match charge(desk, limits, &asker, &mut exchange.seats) {
         Verdict::Passed(receipt) if receipt.wait_ns == 0 => {
             exchange.receipt = receipt;
@@ -70,26 +73,36 @@ pub fn admit_at_once<'s>(
 
 /// Counts what [`admit_at_once`] has charged, now that the answer is on its way.
 pub fn settle(core: &Core, route: &Route, exchange: &Exchange<'_>) {
-    exchange.receipt.count(core.index, limits_of(route, exchange));
+    exchange.receipt.count(core.index, applied(route, exchange));
 }
 
 /// Takes back what [`admit_at_once`] has charged.
 pub fn take_back<'s>(core: &Core, route: &'s Route, client: &Client<'_>, exchange: &mut Exchange<'s>) {
     let receipt = std::mem::take(&mut exchange.receipt);
-    let (limits, asker) = (limits_of(route, exchange), asker(route, client, exchange));
-    receipt.give_back(core.desk(exchange.started_us), limits, &asker, &mut exchange.seats);
+    let asker = asker(route, client, exchange.address, exchange.caller);
+    receipt.give_back(core.desk(exchange.started_us), applied(route, exchange), &asker, &mut exchange.seats);
 }
 
-/// What the request has to pass.
-fn limits_of<'s>(route: &'s Route, exchange: &Exchange<'s>) -> Limits<'s> {
+/// Adds to a response's head what is left, of the limits that say it.
+pub fn tell(core: &Core, route: &Route, client: &Client<'_>, exchange: &Exchange<'_>, out: &mut Vec<u8>) {
+    let limits = applied(route, exchange);
+    if !limits.iter().any(|limit| limit.headers) {
+        return;
+    }
+    let now_ns = core.desk(exchange.started_us).now_ns;
+    let asker = asker(route, client, exchange.address, exchange.caller);
+    headers::append_lines(out, |out| write_lines(out, limits, now_ns, &asker));
+}
+
+fn applied<'s>(route: &'s Route, exchange: &Exchange<'s>) -> Applied<'s> {
     match route.screen.callers && exchange.caller.is_none() {
-        true => Limits::of_strangers(&route.screen.limits),
-        false => Limits::new(&route.screen.limits, exchange.caller_limits),
+        true => Applied::strangers(&route.screen.limits),
+        false => Applied { of_caller: exchange.caller_limits, ..Applied::route(&route.screen.limits) },
     }
 }
 
-fn asker<'a>(route: &'a Route, client: &'a Client<'_>, exchange: &Exchange<'a>) -> Asker<'a> {
-    let (address, caller) = (exchange.address, exchange.caller);
+/// Addresses are those of clients, behind proxies that are trusted.
+fn asker<'a>(route: &'a Route, client: &'a Client<'_>, address: IpAddr, caller: Option<&'a str>) -> Asker<'a> {
     Asker { address, caller, route: &route.name, head: Some(client.head) }
 }
 
@@ -101,7 +114,7 @@ async fn wait<'s>(
     exchange: &mut Exchange<'s>,
     receipt: &Receipt,
 ) -> Result<(), Failure> {
-    let limits = limits_of(route, exchange);
+    let limits = applied(route, exchange);
     let Some(slowest) = receipt.slowest(limits) else { return Ok(()) };
     let failure = match slowest.waiting.enter() {
         None => {
@@ -120,7 +133,7 @@ async fn wait<'s>(
             }
         }
     };
-    let asker = asker(route, client, exchange);
+    let asker = asker(route, client, exchange.address, exchange.caller);
     receipt.give_back_late(core.desk(exchange.started_us), limits, &asker, &mut exchange.seats);
     Err(failure)
 }

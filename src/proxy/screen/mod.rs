@@ -8,6 +8,7 @@ mod access;
 mod caller;
 mod inspect;
 mod limits;
+pub mod overload;
 
 use std::sync::Arc;
 
@@ -52,6 +53,7 @@ pub async fn screen<'s>(
     client: &mut Client<'_>,
     exchange: &mut Exchange<'s>,
 ) -> Result<(), Failure> {
+    overload::may_begin(core, route, exchange)?;
     if route.screen.is_open() {
         return Ok(());
     }
@@ -83,6 +85,9 @@ pub fn screen_at_once<'s>(
     client: &mut Client<'_>,
     exchange: &mut Exchange<'s>,
 ) -> AtOnceVerdict {
+    if core.overload.lateness() == overload::Lateness::Drowned {
+        return AtOnceVerdict::NotNow;
+    }
     if route.screen.is_open() {
         return AtOnceVerdict::Passed;
     }
@@ -96,6 +101,13 @@ pub fn screen_at_once<'s>(
 /// The request that [`screen_at_once`] has let pass is answered.
 pub fn settle(core: &Core, route: &Route, exchange: &Exchange<'_>) {
     limits::settle(core, route, exchange);
+}
+
+/// Adds to a response's head what is left of the limits that say it.
+pub fn tell_limits(core: &Core, client: &Client<'_>, exchange: &Exchange<'_>, out: &mut Vec<u8>) {
+    if let Some(route) = exchange.route {
+        limits::tell(core, route, client, exchange, out);
+    }
 }
 
 /// Takes back what [`screen_at_once`] has charged for a request that takes the usual way after all.

@@ -1,136 +1,149 @@
-//! Callers and limits together: a key's own limits, who is charged for what is refused, and which address it is.
+//! The limits of a key beside those of its route: over both versions, for hits too; and whose address counts.
 
 use super::*;
+use crate::suite::h2::{H2, Message};
 
-fn bound(keys: &Keys, origin: &impl Endpoint, limit: &str, route: &str) -> Config {
-    keys.config(origin).route(route).more(&format!("[[limit]]\nname = \"one\"\n{limit}\n[limits]\nmemory = \"1MiB\""))
+/// What `one` and `two` refuse is told apart by their names.
+const LIMITS: &str = "[[limit]]\nname = \"one\"\nrate = \"1/h\"\nburst = 1\nkey = [\"caller\"]\nheaders = true\n\
+                      [[limit]]\nname = \"two\"\nrate = \"1/h\"\nburst = 4\nkey = [\"all\"]\nheaders = true\n\
+                      [limits]\nmemory = \"1MiB\"\nevery_route = [\"two\"]";
+
+fn storable() -> Vec<u8> {
+    b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 1\r\n\r\nx".to_vec()
 }
 
-/// The limits that a key names count for it, on every route, and for no other key.
-#[test]
-fn a_key_has_limits_of_its_own() {
-    let origin = Origin::new().serve(|_| ok("in"));
-    let keys = Keys::new();
-    let (bound_key, free) =
-        (keys.create("bound", &["--limit", "one", "--limit", "gone", "--limit", "one"]), keys.create("free", &[]));
-    let config = bound(&keys, &origin, "key = [\"caller\"]\nrate = \"1/h\"\nburst = 1", "");
-    let gateway = config.start_in(keys.dir);
-    let asked = |key: &str| outcome(&gateway, &get_with("/", &[("x-api-key", key)]));
-    assert_eq!([asked(&bound_key).0, asked(&bound_key).0, asked(&free).0], [200; 3]);
-    let (status, text) = asked(&bound_key);
-    assert!(status == 429 && text.contains("limit one"), "{text}");
-    assert_eq!(asked(&free).0, 200);
-    let warned = gateway.err.all().join("\n");
-    assert!(warned.contains("the limit \"gone\"") && !warned.contains("no route has the limit"), "{warned}");
+fn passed(gateway: &Gateway, limit: &str) -> f64 {
+    gateway.metric("ringway_limit_requests_total", &[&format!("limit={limit:?}"), "outcome=\"passed\""])
 }
 
-/// Stored answers, too, and what is in flight.
+fn is_hit(response: &Response) -> bool {
+    response.field("cache-status").is_some_and(|status| status.contains("hit"))
+}
+
+/// Of two keys the one with a limit is held to it, and what it refuses is charged to nobody; an unknown name is told at
+/// load, with key and limit.
 #[test]
-fn limits_of_a_key_count_hits_and_what_is_in_flight() {
-    let answer = "HTTP/1.1 200 OK\r\ncache-control: public, max-age=60\r\ncontent-length: 2\r\n\r\nin";
-    let origin = Origin::new().serve(move |_| answer.as_bytes().to_vec());
+fn a_limit_of_a_key_counts_for_that_key() {
+    let origin = Origin::new().serve(|_| ok("x"));
     let keys = Keys::new();
-    let key = keys.create("bound", &["--limit", "one"]);
-    let config = bound(&keys, &origin, "key = [\"caller\"]\nrate = \"1/h\"\nburst = 4\nin_flight = 1", "").cache("");
+    let (slow, free) = (keys.create("slow", &["--limit", "one", "--limit", "gone"]), keys.create("free", &[]));
+    let config = keys.config(&origin).more(LIMITS);
     let gateway = config.start_in(keys.dir);
-    let statuses: Vec<u16> = (0..6).map(|_| outcome(&gateway, &get_with("/", &[("x-api-key", &key)])).0).collect();
-    assert_eq!(statuses, [200, 200, 200, 200, 200, 429]);
+    let ask = |key: &str| outcome(&gateway, &get_with("/", &[("x-api-key", key)]));
+    let refused = |(status, text): (u16, String), limit: &str| {
+        assert!(status == 429 && text.contains(&format!("limit {limit}")), "{status} {text}");
+    };
+    assert_eq!([ask(&slow).0, ask(&slow).0], [200; 2]);
+    for _ in 0..5 {
+        refused(ask(&slow), "one");
+    }
+    assert_eq!((passed(&gateway, "one"), passed(&gateway, "two")), (2.0, 2.0));
+    assert_eq!([ask(&free).0, ask(&free).0, ask(&free).0], [200; 3]);
+    refused(ask(&free), "two");
+    assert_eq!((passed(&gateway, "one"), passed(&gateway, "two")), (2.0, 5.0));
+    let said = gateway.err.all().join("\n");
+    assert!(said.contains("the key \"slow\" has the limit \"gone\""), "{said}");
+}
+
+/// Hits are charged and told like all others, whether they go out at once or not.
+#[test]
+fn hits_are_charged_to_the_limits_of_a_key() {
+    let origin = Origin::new().serve(|_| storable());
+    let keys = Keys::new();
+    let slow = keys.create("slow", &["--limit", "one"]);
+    let config = keys.config(&origin).more(&LIMITS.replace("burst = 1", "burst = 3")).cache("authorization = \"own\"");
+    let gateway = config.start_in(keys.dir);
+    let ask = |fields: &str| {
+        let mut client = gateway.client();
+        client.send(format!("GET / HTTP/1.1\r\nhost: t\r\nx-api-key: {slow}\r\n{fields}\r\n"));
+        client.read_response()
+    };
+    for (number, fields) in ["", "", "connection: close\r\n", "range: bytes=0-0\r\n"].into_iter().enumerate() {
+        let response = ask(fields);
+        assert_eq!((response.status, is_hit(&response)), (if number == 3 { 206 } else { 200 }, number > 0));
+        let told = response.head.all("ratelimit");
+        let left = [format!("\"two\";r={}", 4 - number), format!("\"one\";r={}", 3 - number)];
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told.iter().zip(&left).all(|(told, left)| told.starts_with(left.as_str())), "{told:?} {left:?}");
+        assert_eq!(response.head.all("ratelimit-policy").len(), 2);
+    }
+    let refused = ask("");
+    refused.assert_failure(429);
+    assert!(refused.text().contains("limit one"), "{}", refused.text());
+    assert_eq!((passed(&gateway, "one"), passed(&gateway, "two")), (4.0, 4.0));
+}
+
+/// Who follows an answer on its way is told what is left too.
+#[test]
+fn followers_are_told() {
+    let origin = Origin::new();
+    let keys = Keys::new();
+    let key = keys.create("ci", &[]);
+    let config = keys.config(&origin).more(LIMITS).cache("authorization = \"own\"");
+    let gateway = config.start_in(keys.dir);
+    let mut leader = gateway.client();
+    leader.send(get_with("/", &[("x-api-key", &key)]));
+    let (mut peer, _) = origin.accept_request();
+    let mut follower = gateway.client();
+    follower.send(get_with("/", &[("x-api-key", &key)]));
+    eventually("both are there", || gateway.metric("ringway_exchanges_active", &[]) == 2.0);
+    peer.send(storable());
+    for client in [&mut leader, &mut follower] {
+        let response = client.read_response();
+        let told = response.head.all("ratelimit");
+        assert!(told.len() == 1 && told[0].starts_with("\"two\";r="), "{told:?}");
+    }
+}
+
+/// Over HTTP/2: no key is 401 with a challenge, one request too many is 429 with its fields, a hit is told what is left.
+#[test]
+fn http2_is_held_to_keys_and_limits() {
+    let origin = Origin::new().serve(|_| storable());
+    let keys = Keys::new();
+    let key = keys.create("slow", &["--limit", "one"]);
+    let config = keys.config(&origin).more(LIMITS).cache("authorization = \"own\"");
+    let gateway = config.start_in(keys.dir);
+    let mut client = H2::connect(&gateway);
+    let mut ask = |stream: u32, fields: &[(&str, &str)]| -> Message {
+        client.request(stream, "GET", "/", fields, true);
+        client.message(stream)
+    };
+    let stranger = ask(1, &[]);
+    stranger.assert_failure(401);
+    assert_eq!(stranger.field("www-authenticate"), Some("Bearer"));
+    let wrong = ask(3, &[("authorization", "Bearer rw_wrong")]);
+    wrong.assert_failure(401);
+    assert_eq!(wrong.field("www-authenticate"), Some("Bearer error=\"invalid_token\""));
+    let bearer = format!("Bearer {key}");
+    for (stream, left) in [(5, 1), (7, 0)] {
+        let answer = ask(stream, &[("authorization", &bearer)]);
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.all("cache-status").join(", ").contains("hit"), stream == 7, "{:?}", answer.fields);
+        let told = answer.all("ratelimit");
+        assert!(told.len() == 2 && told[1].starts_with(&format!("\"one\";r={left}")), "{told:?}");
+    }
+    let refused = ask(9, &[("authorization", &bearer)]);
+    refused.assert_failure(429);
+    let seconds: u64 = refused.field("retry-after").and_then(|s| s.parse().ok()).expect("seconds");
+    assert!((3_500..=3_600).contains(&seconds), "{seconds}");
+    assert_eq!(refused.field("ratelimit-policy"), Some("\"one\";q=2;w=7200"));
+    assert_eq!(refused.field("ratelimit"), Some(&*format!("\"one\";r=0;t={seconds}")));
     assert_eq!(origin.take_requests().len(), 1);
 }
 
-/// Who has no key that counts is charged where addresses are told apart, and cannot use up what callers share.
+/// Behind a proxy that is trusted the client it names is limited, whoever brings the request; a hit as well.
 #[test]
-fn strangers_are_charged_by_address_alone() {
-    let origin = Origin::new().serve(|_| ok("in"));
-    let asked = |gateway: &Gateway, key: &str| outcome(gateway, &get_with("/", &[("x-api-key", key)])).0;
-    let stranger = Keys::new().create("stranger", &[]);
-    for (key, statuses) in [("all", [401, 401, 401, 200]), ("address", [401, 401, 429, 429])] {
-        let keys = Keys::new();
-        let known = keys.create("known", &[]);
-        let limit = format!("key = [{key:?}]\nrate = \"1/h\"\nburst = 1");
-        let config = bound(&keys, &origin, &limit, "limits = [\"one\"]");
-        let gateway = config.start_in(keys.dir);
-        let seen = [&stranger, "rw_nonsense", &stranger, &known].map(|key| asked(&gateway, key));
-        assert_eq!(seen, statuses, "{key}");
+fn the_address_of_a_client_behind_proxies_counts() {
+    let origin = Origin::new().serve(|_| storable());
+    let table = "[[limit]]\nname = \"each\"\nrate = \"1/h\"\nburst = 1\n[limits]\nmemory = \"1MiB\"";
+    for (trusted, expected) in [(true, [200, 200, 429, 200]), (false, [200, 200, 429, 429])] {
+        let mut config = Config::to(&origin).route("limits = [\"each\"]").more(table).cache("");
+        if trusted {
+            config = config.server("trusted_peers = [\"127.0.0.0/8\"]\nclient_address = \"x-forwarded-for\"");
+        }
+        let gateway = config.start();
+        let ask = |address: &str| outcome(&gateway, &get_with("/", &[("x-forwarded-for", address)])).0;
+        let statuses = ["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"].map(ask);
+        assert_eq!(statuses, expected, "trusted: {trusted}");
     }
-}
-
-/// A body is not waited for on behalf of a key that is over its rate.
-#[test]
-fn limits_come_before_the_body_is_read() {
-    let origin = Origin::new().serve(|_| ok("in"));
-    let keys = Keys::new();
-    let key = keys.create("bound", &["--model", "m"]);
-    let config = bound(&keys, &origin, "rate = \"1/h\"", "limits = [\"one\"]");
-    let gateway = config.start_in(keys.dir);
-    assert_eq!(outcome(&gateway, &ask("/", &key, "{\"model\":\"m\"}")).0, 200);
-    let unsent = format!("POST / HTTP/1.1\r\nhost: t\r\nx-api-key: {key}\r\ncontent-length: 1000\r\n\r\n");
-    assert_eq!(outcome(&gateway, &unsent).0, 429);
-}
-
-/// Behind a trusted proxy a limit by address counts whom the proxy names; nobody else's word is taken.
-#[test]
-fn limits_by_address_see_the_client_behind_proxies() {
-    let origin = Origin::new().serve(|_| ok("in"));
-    for (trusted, statuses) in [("127.0.0.1", [200, 200, 429]), ("10.0.0.1", [200, 429, 429])] {
-        let server = format!("client_address = \"x-forwarded-for\"\ntrusted_peers = [{trusted:?}]");
-        let table = "[[limit]]\nname = \"one\"\nrate = \"1/h\"\n[limits]\nmemory = \"1MiB\"";
-        let gateway = Config::to(&origin).server(&server).route("limits = [\"one\"]").more(table).start();
-        let seen = ["192.0.2.1", "192.0.2.1, 192.0.2.2", "192.0.2.9, 192.0.2.1"]
-            .map(|field| outcome(&gateway, &get_with("/", &[("x-forwarded-for", field)])).0);
-        assert_eq!(seen, statuses, "{trusted}");
-    }
-}
-
-/// A model by whatever way upstreams may find one in a request.
-#[test]
-fn no_way_leads_to_another_model() {
-    let origin = Origin::new().serve(|_| ok("in"));
-    let keys = Keys::new();
-    let key = keys.create("bound", &["--model", "mine"]);
-    let config = keys.config(&origin);
-    let gateway = config.start_in(keys.dir);
-    let mine = r#"{"model":"mine"}"#;
-    for (path, body) in [
-        ("/v1", r#"{"model":"mine","models":["other"]}"#),
-        ("/v1", r#"{"model":"mine","mod\u0065l":"other"}"#),
-        ("/v1?%6dodel=other", mine),
-        ("/v1/tunedModels/other:generateContent", mine),
-        ("/v1/models;x/other", mine),
-        ("/v1", "{\"model\":\"mine\"}{\"model\":\"other\"}"),
-        ("/v1", "\u{feff}{\"model\":\"mine\"}"),
-    ] {
-        assert_eq!(outcome(&gateway, &ask(path, &key, body)).0, 403, "{path} {body}");
-    }
-    let form = r#"{"model":"mine","x":"&model=other&"}"#;
-    let request =
-        ask("/v1", &key, form).replace("application/json", "Application/X-WWW-Form-Urlencoded; charset=utf-8");
-    assert_eq!(outcome(&gateway, &request).0, 403);
-    let request = ask("/v1", &key, mine).replace("application/json", "application/x-www-form-urlencoded");
-    assert_eq!(outcome(&gateway, &request).0, 200, "some clients send JSON so");
-    let get =
-        format!("GET /v1 HTTP/1.1\r\nhost: t\r\nx-api-key: {key}\r\ncontent-length: 17\r\n\r\n{{\"model\":\"other\"}}");
-    assert_eq!(outcome(&gateway, &get).0, 403, "a body of GET counts");
-    let utf16: Vec<u8> = mine.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let mut client = gateway.client();
-    let head = format!("POST /v1 HTTP/1.1\r\nhost: t\r\nx-api-key: {key}\r\ncontent-length: {}\r\n\r\n", utf16.len());
-    client.send([head.as_bytes(), &utf16].concat());
-    assert_eq!(client.read_response().status, 403);
-    assert_eq!(origin.take_requests().len(), 1);
-}
-
-/// A key goes on to count while the configuration file is being changed, and ends although that has a mistake.
-#[test]
-fn a_key_is_revoked_whatever_the_configuration_says_meanwhile() {
-    let origin = Origin::new().serve(|_| ok("in"));
-    let keys = Keys::new();
-    let (first, second) = (keys.create("first", &[]), keys.create("second", &[]));
-    let config = keys.config(&origin);
-    let gateway = config.start_in(keys.dir);
-    let asked = |key: &str| outcome(&gateway, &get_with("/", &[("x-api-key", key)])).0;
-    assert_eq!((asked(&first), asked(&second)), (200, 200));
-    gateway.write_config("[server\n");
-    key_command(gateway.dir.path(), "revoke", &["first"]);
-    eventually("the key is gone", || asked(&first) == 401);
-    assert_eq!(asked(&second), 200);
 }

@@ -12,6 +12,7 @@ mod bodies;
 mod caching;
 mod conformance;
 mod endings;
+mod lifetimes;
 mod messages;
 mod multiplexing;
 mod review;

@@ -119,8 +119,10 @@ impl Config {
         let Self { server, limits, log, listener, address, upstream, endpoints, route, path, cache, more } = self;
         let cache = cache.as_ref().map(|lines| format!("[route.cache]\n{lines}")).unwrap_or_default();
         let admin = if server.contains("admin") { "" } else { "admin = \"127.0.0.1:0\"\n" };
+        // A machine that runs many tests at once makes cores late: only the tests of that care.
+        let overload = if more.contains("[server.overload]") { "" } else { "[server.overload]\ntarget = \"off\"\n" };
         format!(
-            "[server]\n{admin}{server}\n[server.limits]\n{limits}\n[log]\n{log}\n[[listener]]\naddress = \"{address}\"\n\
+            "[server]\n{admin}{server}\n[server.limits]\n{limits}\n{overload}[log]\n{log}\n[[listener]]\naddress = \"{address}\"\n\
              {listener}\n[[upstream]]\nname = \"origin\"\nendpoints = [{endpoints}]\n{upstream}\n[[route]]\n\
              name = \"all\"\n{path}\nupstream = \"origin\"\n{route}\n{cache}\n{more}\n"
         )

@@ -69,6 +69,30 @@ impl Request {
     }
 }
 
+/// A case of one's own that posts a body; nothing is expected of it.
+#[allow(dead_code, reason = "each test takes its own part")]
+pub fn posted(content_type: &str, body: Vec<u8>) -> Case {
+    let mut request = request_of("get /", "");
+    request.post(content_type, body);
+    Case { place: String::new(), name: String::new(), expected: Vec::new(), level: 1, request }
+}
+
+/// The same with a body of JSON.
+#[allow(dead_code, reason = "each test takes its own part")]
+pub fn json(body: &serde_json::Value) -> Case {
+    posted("application/json", body.to_string().into_bytes())
+}
+
+/// The request of a case once more.
+#[allow(dead_code, reason = "each test takes its own part")]
+pub fn again(case: &Case) -> Case {
+    let mut copy = posted("", Vec::new());
+    copy.request.method.clone_from(&case.request.method);
+    copy.request.fields.clone_from(&case.request.fields);
+    copy.request.body.clone_from(&case.request.body);
+    copy
+}
+
 /// All cases, file by file.
 pub fn all() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/screening/crs_cases");

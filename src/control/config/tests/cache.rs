@@ -349,7 +349,7 @@ fn the_process_wide_part_is_taken_over_and_its_secret_is_not_shown() {
     assert_eq!((start.memory_bytes, start.snapshot_interval_ms), (1 << 30, 0));
     assert_eq!(start.snapshot, Some(folder.path().join("a/b")));
     let hook = loaded.plan.purge_hook.unwrap();
-    assert_eq!((&*hook.secret, hook.window_ms), (&b"open sesame open sesame"[..], 60_000));
+    assert_eq!((hook.secret.expose(), hook.window_ms), (&b"open sesame open sesame"[..], 60_000));
     assert!(!format!("{hook:?}").contains("sesame") && format!("{hook:?}").contains("60000"));
     assert_eq!(loaded.files, [folder.path().join("hook")], "a new secret in the file is taken up");
 }

@@ -101,6 +101,11 @@ fn limits_and_log() {
                 "4:8: log.access: is empty; write the path of a file",
             ],
         ),
+        (
+            "server",
+            "[server.overload]\ntarget = \"4ms\"",
+            &["3:10: server.overload.target: is shorter than 5ms; write a"],
+        ),
         ("server", "[[log]]", &["2:1: log: is a list, but must be a table; write [log], with single brackets"]),
         ("server", "[lgo]", &["2:2: lgo: is not a known key; did you mean `log`?"]),
     ]);

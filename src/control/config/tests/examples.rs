@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::cache::policy::BodyKey;
+use crate::control::callers::store::{Wish, change};
+use crate::policy::auth::Key;
 use crate::upstream::Protocol;
 
 /// Loads an example as if it stood in `folder`, where its certificates may be.
@@ -21,7 +23,19 @@ fn every_example_is_tested_here() {
     let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.retain(|name| name.to_string_lossy().ends_with(".toml"));
     names.sort();
-    assert_eq!(names, ["cache.toml", "full.toml", "http2.toml", "llm.toml", "minimal.toml", "tls.toml"]);
+    assert_eq!(
+        names,
+        [
+            "cache.toml",
+            "callers.toml",
+            "full.toml",
+            "http2.toml",
+            "limits.toml",
+            "llm.toml",
+            "minimal.toml",
+            "tls.toml"
+        ]
+    );
 }
 
 #[test]
@@ -38,7 +52,7 @@ fn llm() {
     let head = crate::http::RequestHead::default();
     let route = service.router.find(b"gateway", b"/anthropic/v1/messages", &head).unwrap();
     assert_eq!(&*service.upstreams[route.upstream].name, "anthropic");
-    assert_eq!(route.request.brings().next(), Some(("x-api-key", "value of ANTHROPIC_API_KEY")));
+    assert_eq!(route.request.brings().next(), Some(("x-api-key", &"value of ANTHROPIC_API_KEY".into())));
     let mut path = Vec::new();
     route.rewrite.as_ref().unwrap().apply(b"/anthropic/v1/messages", &mut path);
     assert_eq!(path, b"/v1/messages");
@@ -65,6 +79,33 @@ fn cache() {
     assert!(completions.post && completions.merge && completions.key.caller);
     assert_eq!(completions.key.body, BodyKey::Json { except: ["user".into()].into() });
     assert!(policy("POST", "/v1/embeddings").is_none());
+}
+
+#[test]
+fn limits() {
+    let loaded = example(Path::new(""), "limits.toml");
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let service = &loaded.plan.service;
+    let route = service.router.find(b"g", b"/v1/chat", &crate::http::RequestHead::default()).unwrap();
+    let names: Vec<&str> = route.screen.limits.iter().map(|limit| &*limit.name).collect();
+    assert_eq!(names, ["per-address", "at-once", "slow-lane"]);
+    let rate = route.screen.limits[0].rate.unwrap();
+    assert_eq!((rate.interval_ns(), rate.quota()), (10_000_000, 201));
+    assert!(loaded.plan.listeners[0].arrivals.is_some());
+}
+
+#[test]
+fn callers() {
+    let folder = tempfile::tempdir().unwrap();
+    let wish = Wish { name: "ci".to_owned(), limits: vec!["per-key".to_owned()], ..Wish::default() };
+    let made = change(&folder.path().join("callers.json"), true, |store| store.create(wish, 0)).unwrap();
+    let loaded = example(folder.path(), "callers.toml");
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let service = &loaded.plan.service;
+    let asks = |path: &[u8]| service.router.find(b"g", path, &Default::default()).unwrap().screen.callers;
+    assert!(asks(b"/v1/models") && !asks(b"/status"));
+    let caller = service.callers.find(&Key::parse(made.text.as_bytes()).unwrap(), 0).unwrap();
+    assert_eq!(caller.limits().len(), 1);
 }
 
 #[test]

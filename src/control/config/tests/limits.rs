@@ -1,7 +1,9 @@
 //! The keys of limits: what is said about each mistake, and what an accepted table means.
 
 use super::*;
+use crate::control::callers::store::{Wish, change};
 use crate::http::RequestHead;
+use crate::policy::auth::Key;
 use crate::policy::limit::{KeyPart, Limit};
 
 const ONE: &str = "[[limit]]\nname = \"one\"\n";
@@ -120,4 +122,34 @@ fn state_outlives_a_reload_with_the_same_terms() {
     assert_ne!(state(&first).number, state(&other).number);
     let resized = load("rate = \"1/s\"\n[limits]\nmemory = \"1MiB\"");
     assert!(!Arc::ptr_eq(&state(&first), &state(&resized)));
+}
+
+#[test]
+fn names_that_a_key_has_are_resolved_once_and_unknown_ones_are_warned_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let wish = |name: &str, limits: &[&str]| Wish {
+        name: name.to_owned(),
+        limits: limits.iter().map(|name| (*name).to_owned()).collect(),
+        ..Wish::default()
+    };
+    let keys = change(&folder.path().join("callers.json"), true, |store| {
+        let ci = store.create(wish("ci", &["one", "gone", "one"]), 0)?;
+        store.create(wish("other", &[]), 0).map(|other| [ci.text, other.text])
+    });
+    let text = with("route", "limits = [\"two\"]\ncallers = \"required\"")
+        .replace("[[upstream]]", "[[upstream]]\ncredential = { none = true }")
+        + "[callers]\nstore = \"callers.json\"\n[[limit]]\nname = \"two\"\nrate = \"1/s\"\n"
+        + ONE
+        + "key = [\"caller\"]\nrate = \"1/s\"\n[[limit]]\nname = \"idle\"\nrate = \"1/s\"\n";
+    let loaded = parse(&text, &folder.path().join("c.toml"), &Keep::new().unwrap(), &|_| None).unwrap();
+    let warnings = loaded.warnings.join("\n");
+    assert!(warnings.contains("the key \"ci\" has the limit \"gone\", and there is none"), "{warnings}");
+    assert!(warnings.contains("no route and no key has the limit \"idle\""), "{warnings}");
+    assert_eq!(loaded.warnings.len(), 2, "{warnings}");
+    let names = keys.unwrap().map(|key| {
+        let key = Key::parse(key.as_bytes()).unwrap();
+        let caller = loaded.plan.service.callers.find(&key, 0).unwrap();
+        caller.limits().iter().map(|limit| limit.name.to_string()).collect::<Vec<_>>()
+    });
+    assert_eq!(names, [vec!["one".to_owned()], Vec::new()]);
 }

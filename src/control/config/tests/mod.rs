@@ -4,6 +4,7 @@ mod cache;
 mod errors;
 mod examples;
 mod limits;
+mod logging;
 mod meaning;
 mod waf;
 

@@ -1,4 +1,7 @@
 //! One rule after the other: its links, what they ask, and what they do.
+//!
+//! Operators are compiled, names become slots, `ctl` becomes sets of rules. All that is wrong is gathered, each with its
+//! link's place; a rule with an error is of no use, and the set is then not given out with it.
 
 use std::sync::Arc;
 

@@ -82,11 +82,14 @@ impl Names {
         }
     }
 
-    /// Names by slot, and texts by number.
-    pub fn finish(self) -> (Box<[Box<[u8]>]>, HashMap<Box<[u8]>, usize>, Box<[Text]>) {
+    /// What was gathered.
+    pub fn finish(self) -> Finished {
         (self.names.into(), self.slots, self.texts.into())
     }
 }
+
+/// Names by slot, slots by name, texts by number.
+pub type Finished = (Box<[Box<[u8]>]>, HashMap<Box<[u8]>, usize>, Box<[Text]>);
 
 /// The number at the beginning of a text, as C's `atoi` reads it: blanks, a sign, digits; 0 where there is none. What does
 /// not fit is the largest that does.

@@ -4,7 +4,7 @@
 //! no link in front of it does anything; else the first link, when its values are of the request alone.
 
 use super::super::model::Variable;
-use super::program::{Ask, Link, Probe, Rule, TargetList, Values};
+use super::program::{Ask, Effect, Link, Piece, Probe, Rule, TargetList, Template, Values};
 use super::{set, sieve};
 
 /// The probes of a set and the literals of its gates.
@@ -89,8 +89,11 @@ fn number_gates(probe: &mut Probe, candidates: Vec<Candidate>, rules: &mut [Rule
     probe.rules = gated.into();
 }
 
+/// Texts of which one must occur.
+type Literals = Vec<Box<[u8]>>;
+
 /// The link that shows soonest that a rule cannot match, and its literals.
-fn probing_link(rule: &Rule, lists: &[TargetList]) -> Option<(usize, Option<Vec<Box<[u8]>>>)> {
+fn probing_link(rule: &Rule, lists: &[TargetList]) -> Option<(usize, Option<Literals>)> {
     let mut first = None;
     for (index, link) in rule.links.iter().enumerate() {
         if let Some(values) = values_of(Some(link))
@@ -126,9 +129,22 @@ fn literals_of(link: &Link) -> Option<Vec<Box<[u8]>>> {
 
 /// Whether a rule of phase 2 looks at something that comes from the body.
 pub fn need_body(rules: &[Rule], heads: usize, lists: &[TargetList]) -> bool {
-    let links = rules.iter().skip(heads).flat_map(|rule| &rule.links);
-    let mut taken = links.filter_map(|link| values_of(Some(link))).filter_map(|values| lists.get(values.list));
-    taken.any(|list| list.takes.iter().any(|take| is_of_body(take.variable)))
+    let mut links = rules.iter().skip(heads).flat_map(|rule| &rule.links);
+    let takes = |values: &Values| {
+        let of_list = |list: &TargetList| list.takes.iter().any(|take| is_of_body(take.variable));
+        lists.get(values.list).is_some_and(of_list) || values.operand.as_ref().is_some_and(names_body)
+    };
+    let sets = |effect: &Effect| match effect {
+        Effect::Assign { value, .. } | Effect::Add { value, .. } => names_body(value),
+        _ => false,
+    };
+    links.any(|link| values_of(Some(link)).is_some_and(takes) || link.effects.iter().any(sets))
+}
+
+/// Whether a macro of a text gives something of the body.
+fn names_body(text: &Template) -> bool {
+    let of_body = |piece: &Piece| matches!(piece, Piece::Variable(variable, _) if is_of_body(*variable));
+    matches!(text, Template::Pieces(pieces) if pieces.iter().any(of_body))
 }
 
 fn is_of_body(variable: Variable) -> bool {

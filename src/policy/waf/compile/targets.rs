@@ -1,4 +1,6 @@
 //! Targets become lists that are looked up once: which variables, which of their members, what is left out.
+//!
+//! A list that depends on the request alone is `fixed`: `transaction` looks it up once a phase. Looks at no request itself.
 
 use super::super::model::{How, Operator, Selector, Target, Variable};
 use super::super::operator::{self, OperatorError};

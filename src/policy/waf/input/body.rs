@@ -2,6 +2,9 @@
 //!
 //! REQUEST_BODY is there for every body but multipart ones that can be read, JSON and XML included: rules that look for words in a JSON
 //! body look there. (ModSecurity fills it for forms only, unless it is forced to.)
+//!
+//! The Content-Type is the client's word, and many servers read JSON whatever it says: what looks like JSON is read as
+//! such, too, also in UTF-16 and UTF-32, which json.loads of Python takes.
 
 use super::super::model::{BodyProcessor, Variable};
 use super::arena::Copied;
@@ -32,7 +35,7 @@ pub(super) fn read(
             Ok(())
         }
         Some(BodyProcessor::Multipart) => multipart::read(input, body, copy),
-        Some(BodyProcessor::Json) => json::read(input, body, copy, json::Into::Args),
+        Some(BodyProcessor::Json) => as_json(input, body, copy, json::Into::Args),
         Some(BodyProcessor::Xml) => xml::read(input, body, copy),
         None => Ok(()),
     };
@@ -45,16 +48,72 @@ pub(super) fn read(
         }
         Ok(()) => {}
     }
-    if matches!(processor, None | Some(BodyProcessor::UrlEncoded)) && looks_like_json(body) {
-        // Clients post JSON under any name, and servers read it all the same: `JSON:path` must see it.
-        let _ = json::read(input, body, copy, json::Into::JsonOnly);
+    if processor != Some(BodyProcessor::Json) && looks_like_json(body) {
+        // That it is none is no fault: nobody said that it is.
+        let _ = as_json(input, body, copy, json::Into::Args);
+    } else if processor.is_none() && body.trim_ascii_start().starts_with(b"<") {
+        let _ = xml::read(input, body, copy);
     }
     input.state_fault();
     input.state_args_size();
 }
 
+fn as_json(input: &mut Input, body: &[u8], copy: Copied, into: json::Into) -> Result<(), Fault> {
+    let Some(wide) = Wide::of(body) else { return json::read(input, body, copy, into) };
+    let text = wide.to_utf8(body);
+    let copy = Copied::new(input.arena.push(&text));
+    json::read(input, &text, copy, into)
+}
+
+/// UTF-16 or UTF-32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wide {
+    /// 2 or 4.
+    unit_bytes: usize,
+    big_endian: bool,
+}
+
+impl Wide {
+    /// The encoding of a JSON text, by its mark or by where its first two characters, which are ASCII, have zeros
+    /// (RFC 4627 §3). `None`: UTF-8.
+    fn of(body: &[u8]) -> Option<Self> {
+        let (unit_bytes, big_endian) = match body {
+            [0xff, 0xfe, 0, 0, ..] => (4, false),
+            [0, 0, 0xfe, 0xff, ..] => (4, true),
+            [0xff, 0xfe, ..] => (2, false),
+            [0xfe, 0xff, ..] => (2, true),
+            [0, 0, 0, _, ..] => (4, true),
+            [first, 0, 0, 0, ..] if *first != 0 => (4, false),
+            [0, second, ..] if *second != 0 => (2, true),
+            [first, 0, ..] if *first != 0 => (2, false),
+            _ => return None,
+        };
+        Some(Self { unit_bytes, big_endian })
+    }
+
+    /// The text without its mark; what is no character is U+FFFD.
+    fn to_utf8(self, body: &[u8]) -> Vec<u8> {
+        let unit = |bytes: &[u8]| {
+            let add = |number: u32, byte: &u8| number << 8 | u32::from(*byte);
+            if self.big_endian { bytes.iter().fold(0, add) } else { bytes.iter().rev().fold(0, add) }
+        };
+        let units = body.chunks_exact(self.unit_bytes).map(unit);
+        let units =
+            units.skip(usize::from(matches!(body, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 0, 0xfe, 0xff, ..])));
+        let text: String = if self.unit_bytes == 4 {
+            units.map(|unit| char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+        } else {
+            let units = units.map(|unit| u16::try_from(unit).unwrap_or_default());
+            char::decode_utf16(units).map(|read| read.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+        };
+        text.into_bytes()
+    }
+}
+
 fn looks_like_json(body: &[u8]) -> bool {
-    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    let rest = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    // Marks and zeros: UTF-16 and UTF-32.
+    let first = rest.iter().find(|byte| !byte.is_ascii_whitespace() && !matches!(byte, 0 | 0xfe | 0xff));
     matches!(first, Some(b'{' | b'['))
 }
 
@@ -75,8 +134,11 @@ pub(super) fn name_processor(input: &mut Input, forced: Option<BodyProcessor>) -
 
 /// Who reads a media type (RFC 9110 §8.3.1; `+json` and `+xml`: RFC 6839).
 fn of_type(content_type: &[u8]) -> Option<BodyProcessor> {
-    let end = content_type.iter().position(|byte| matches!(byte, b';' | b',')).unwrap_or(content_type.len());
-    let essence = content_type.get(..end).unwrap_or_default().trim_ascii();
+    // Some servers end the type at a blank, too.
+    let is_end = |byte: &u8| matches!(byte, b';' | b',' | b' ' | b'\t');
+    let content_type = content_type.trim_ascii();
+    let end = content_type.iter().position(is_end).unwrap_or(content_type.len());
+    let essence = content_type.get(..end).unwrap_or_default();
     let is = |name: &str| essence.eq_ignore_ascii_case(name.as_bytes());
     let ends = |suffix: &str| {
         let at = essence.len().checked_sub(suffix.len());

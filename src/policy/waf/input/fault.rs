@@ -7,6 +7,7 @@
 pub(super) enum Fault {
     /// The body ends in the middle: no fault of a body that was cut for inspection.
     Incomplete,
+    ContentTypeTwice,
     JsonSyntax,
     JsonNameTooLong,
     TooDeep,
@@ -21,6 +22,7 @@ impl Fault {
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::Incomplete => "the body ends too early",
+            Self::ContentTypeTwice => "more than one Content-Type",
             Self::JsonSyntax => "not JSON",
             Self::JsonNameTooLong => "the path of a JSON field is too long",
             Self::TooDeep => "nested too deeply",

@@ -5,7 +5,7 @@
 
 use super::super::model::Variable;
 use super::arena::Copied;
-use super::{COOKIES_MAX, HeadView, Input, Span, body, urlencoded};
+use super::{COOKIES_MAX, Fault, HeadView, Input, Span, body, urlencoded};
 use crate::h1::target::{authority, split_port, target_parts};
 use crate::http::{self, FieldId, RequestHead};
 
@@ -86,6 +86,8 @@ fn fields(input: &mut Input, head: &RequestHead, copy: Copied) {
         match field.id {
             FieldId::Cookie => cookies(input, field.value.of(&head.bytes), Copied::new(value)),
             FieldId::ContentType if input.content_type.is_empty() => input.content_type = value,
+            // Who reads the body depends on which of them is believed.
+            FieldId::ContentType => input.fail(Fault::ContentTypeTwice),
             _ => {}
         }
     }

@@ -3,11 +3,16 @@
 //! Names are those of ModSecurity 3 (`json.messages.array_0.content`) for ARGS, plain paths (`messages.0.content`) for
 //! JSON. No recursion; strings without escapes are ranges of the body. Takes what serde_json takes, and beyond it bytes
 //! that are not UTF-8 and lone surrogates (given as U+FFFD): some servers do, and rules must see what they see. Members
-//! of one name are all given.
+//! of one name are all given, and empty containers, for their names.
+//!
+//! What lenient servers forgive (NaN, control characters, commas at the end, comments, unknown escapes) is a fault, and is
+//! read on behind. Where no reading on is possible, the rest is given as the strings in it, and once as a whole with its
+//! escapes undone. Of arrays of numbers, which prompts of token ids are, only the first are arguments.
 
-use super::super::model::Variable;
 use super::arena::{Arena, Copied};
-use super::{ARGS_MAX, DEPTH_MAX, Entry, Fault, Input, JSON_NAME_BYTES_MAX, Span, urlencoded::nibble};
+use super::{
+    ARGS_MAX, DEPTH_MAX, Entry, Fault, Input, JSON_NAME_BYTES_MAX, JSON_SCALARS_MAX, Span, urlencoded::nibble,
+};
 
 /// Where the leaves of a document go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +54,14 @@ pub(super) fn read(input: &mut Input, body: &[u8], copy: Copied, into: Into) -> 
     scratch.long.extend_from_slice(b"json");
     scratch.plain.clear();
     let at = if body.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    let mut walk = Walk { input, body, copy, into, at, scratch: &mut scratch };
+    let mut walk = Walk { input, body, copy, into, at, scratch: &mut scratch, is_flawed: false, scalars: 0 };
     let verdict = walk.document();
-    if let Err(Fault::TooManyArgs) = verdict {
+    if verdict.is_err() {
         walk.leave_undivided();
     }
+    let is_flawed = walk.is_flawed;
     input.json_scratch = scratch;
-    verdict
+    if is_flawed { Err(Fault::JsonSyntax) } else { verdict }
 }
 
 struct Walk<'a> {
@@ -66,6 +72,10 @@ struct Walk<'a> {
     /// Invariant: `at <= body.len()`.
     at: usize,
     scratch: &'a mut Scratch,
+    /// Something was not JSON, but could be passed over.
+    is_flawed: bool,
+    /// Elements of arrays that were no strings.
+    scalars: usize,
 }
 
 impl Walk<'_> {
@@ -81,15 +91,21 @@ impl Walk<'_> {
                     return if byte.is_none() { Ok(()) } else { Err(Fault::JsonSyntax) };
                 };
                 match (byte, &mut frame.index) {
-                    (Some(b','), Some(index)) => {
-                        *index += 1;
+                    (Some(b','), index) => {
+                        let is_array = index.is_some();
+                        if let Some(index) = index {
+                            *index += 1;
+                        }
                         self.at += 1;
-                        self.enter_element()?;
-                        break;
-                    }
-                    (Some(b','), None) => {
-                        self.at += 1;
-                        self.enter_member()?;
+                        if matches!(self.skip_blanks(), Some(b']' | b'}')) {
+                            self.is_flawed = true;
+                            continue;
+                        }
+                        if is_array {
+                            self.enter_element()?
+                        } else {
+                            self.enter_member()?
+                        }
                         break;
                     }
                     (Some(b']'), Some(_)) | (Some(b'}'), None) => {
@@ -108,31 +124,38 @@ impl Walk<'_> {
         match self.skip_blanks() {
             Some(b'"') => {
                 self.at += 1;
+                let start = self.at;
                 let (value, end) = self.string();
-                self.leaf(value)?;
+                if let Err(fault) = self.leaf(value) {
+                    // It is among what is left undivided.
+                    self.at = start - 1;
+                    return Err(fault);
+                }
                 end.map(|()| false)
             }
             Some(b'{') => {
                 self.open(None)?;
                 if self.skip_blanks() == Some(b'}') {
-                    self.at += 1;
-                    self.leave();
-                    return Ok(false);
+                    return self.empty().map(|()| false);
                 }
                 self.enter_member().map(|()| true)
             }
             Some(b'[') => {
                 self.open(Some(0))?;
                 if self.skip_blanks() == Some(b']') {
-                    self.at += 1;
-                    self.leave();
-                    return Ok(false);
+                    return self.empty().map(|()| false);
                 }
                 self.enter_element().map(|()| true)
             }
             Some(_) => {
                 let start = self.at;
                 self.literal()?;
+                if self.scratch.frames.last().is_some_and(|frame| frame.index.is_some()) {
+                    self.scalars += 1;
+                    if self.scalars > JSON_SCALARS_MAX {
+                        return Ok(false);
+                    }
+                }
                 let value = self.copy.span(start, self.at);
                 self.leaf(value).map(|()| false)
             }
@@ -140,11 +163,29 @@ impl Walk<'_> {
         }
     }
 
-    /// The next byte that is no blank, which is left there.
+    /// The end of a container without members: its name is given all the same.
+    fn empty(&mut self) -> Result<(), Fault> {
+        let end = self.copy.span(self.at, self.at);
+        self.at += 1;
+        self.leave();
+        if self.scratch.frames.is_empty() { Ok(()) } else { self.leaf(end) }
+    }
+
+    /// The next byte that is no blank, which is left there. Comments are blanks, and a flaw.
     fn skip_blanks(&mut self) -> Option<u8> {
         loop {
             match self.body.get(self.at) {
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                Some(b'/') => {
+                    let rest = self.body.get(self.at..).unwrap_or_default();
+                    let len = match rest.get(1) {
+                        Some(b'/') => memchr::memchr(b'\n', rest).unwrap_or(rest.len()),
+                        Some(b'*') => memchr::memmem::find(rest, b"*/").map_or(rest.len(), |end| end + 2),
+                        _ => return Some(b'/'),
+                    };
+                    self.is_flawed = true;
+                    self.at += len;
+                }
                 other => return other.copied(),
             }
         }
@@ -243,13 +284,8 @@ impl Walk<'_> {
             Some(_) => return self.escaped_string(start),
             None => {}
         }
-        let end = if has_control(plain) {
-            Err(Fault::JsonSyntax)
-        } else if len == rest.len() {
-            Err(Fault::Incomplete)
-        } else {
-            Ok(())
-        };
+        self.is_flawed |= has_control(plain);
+        let end = if len == rest.len() { Err(Fault::Incomplete) } else { Ok(()) };
         (self.copy.span(start, start + len), end)
     }
 
@@ -263,9 +299,7 @@ impl Walk<'_> {
             let plain = rest.get(..len).unwrap_or_default();
             self.input.arena.push(plain);
             self.at = from + len;
-            if has_control(plain) {
-                break Err(Fault::JsonSyntax);
-            }
+            self.is_flawed |= has_control(plain);
             match rest.get(len) {
                 None => break Err(Fault::Incomplete),
                 Some(b'"') => {
@@ -276,7 +310,15 @@ impl Walk<'_> {
                     let after = rest.get(len + 1..).unwrap_or_default();
                     match escape(after, &mut self.input.arena) {
                         Ok(used) => from = self.at + 1 + used,
-                        Err(fault) => break Err(fault),
+                        Err(Fault::Incomplete) => {
+                            self.at = self.body.len();
+                            break Err(Fault::Incomplete);
+                        }
+                        // Those who take it take the character as it is.
+                        Err(_) => {
+                            self.is_flawed = true;
+                            from = self.at + 1;
+                        }
                     }
                 }
             }
@@ -284,16 +326,26 @@ impl Walk<'_> {
         (self.input.arena.since(begin), end)
     }
 
-    /// Passes over a number or a word.
+    /// Passes over a number or a word; over what may pass for one elsewhere (`NaN`, `+1`, `0x1F`) as a flaw.
     fn literal(&mut self) -> Result<(), Fault> {
         let rest = self.body.get(self.at..).unwrap_or_default();
         let len = match rest.first() {
-            Some(b't') => word(rest, b"true")?,
-            Some(b'f') => word(rest, b"false")?,
-            Some(b'n') => word(rest, b"null")?,
-            _ => number(rest)?,
+            Some(b't') => word(rest, b"true"),
+            Some(b'f') => word(rest, b"false"),
+            Some(b'n') => word(rest, b"null"),
+            _ => number(rest),
         };
-        self.at += len;
+        let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-._$".contains(byte);
+        let run = rest.iter().take_while(|byte| is_part(byte)).count();
+        self.at += match len {
+            Ok(len) if len == run => len,
+            Err(Fault::Incomplete) => return Err(Fault::Incomplete),
+            _ if run == 0 => return Err(Fault::JsonSyntax),
+            _ => {
+                self.is_flawed = true;
+                run
+            }
+        };
         Ok(())
     }
 
@@ -315,14 +367,40 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// What was not divided any more becomes one argument, raw, so that nothing goes unseen.
+    /// What was not divided any more: the strings in it while there are places, and all of it as one argument with its
+    /// escapes undone, so that nothing goes unseen.
     fn leave_undivided(&mut self) {
-        let rest = self.copy.span(self.at, self.body.len());
+        let rest = self.body.get(self.at..).unwrap_or_default();
+        if rest.is_empty() || self.into == Into::JsonOnly {
+            return;
+        }
         let name = self.input.arena.push(&self.scratch.long);
-        if self.into == Into::Args && self.input.entries(Variable::Args).len() < ARGS_MAX {
-            self.input.args.push(name, rest);
+        let start = self.input.arena.end();
+        unescape_all(rest, &mut self.input.arena);
+        let whole = self.input.arena.since(start);
+        while self.input.args.len() + 1 < ARGS_MAX
+            && let Some(quote) = memchr::memchr(b'"', self.body.get(self.at..).unwrap_or_default())
+        {
+            self.at += quote + 1;
+            let (value, _) = self.string();
+            self.input.args.push(name, value);
+        }
+        if self.input.args.len() < ARGS_MAX {
+            self.input.args.push(name, whole);
         }
     }
+}
+
+/// Appends a text with all escapes in it undone, whether they stand in strings or not.
+fn unescape_all(text: &[u8], arena: &mut Arena) {
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        let (plain, found) = rest.split_at(at);
+        arena.push(plain);
+        let after = found.get(1..).unwrap_or_default();
+        rest = after.get(escape(after, arena).unwrap_or(0)..).unwrap_or_default();
+    }
+    arena.push(rest);
 }
 
 /// Whether there is a byte that RFC 8259 §7 wants escaped. Without an early end, so that it is done many at a time.

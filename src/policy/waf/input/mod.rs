@@ -28,9 +28,9 @@ pub use names::variable_name;
 use super::model::{BodyProcessor, Variable};
 use crate::http::RequestHead;
 
-/// Arguments of one request, query and body together: more are not taken apart. What is behind the last one stands in it
+/// Arguments of one request, query and body together; requests with many tools come to thousands. More are not taken apart. What is behind the last one stands in it
 /// undivided, so that nothing goes unseen, and REQBODY_ERROR is 1.
-pub const ARGS_MAX: usize = 1_000;
+pub const ARGS_MAX: usize = 4_000;
 /// Cookies of one request; the last one holds the rest undivided.
 pub const COOKIES_MAX: usize = 256;
 /// How deep JSON and XML may be nested: twice what generated schemas come to, and no recursion depends on it.
@@ -38,6 +38,9 @@ pub const DEPTH_MAX: usize = 128;
 /// Bytes of the name of a JSON field, its path included: names repeat the path, so that they could outgrow the body.
 /// The deepest arrays fit.
 pub const JSON_NAME_BYTES_MAX: usize = 1_280;
+/// Elements of JSON arrays that are numbers, `true`, `false` or `null` and become arguments: prompts of token ids have
+/// thousands, which no rule has a question about. Those behind stand in REQUEST_BODY only.
+pub const JSON_SCALARS_MAX: usize = 256;
 /// Parts of a multipart body.
 pub const PARTS_MAX: usize = 512;
 /// Bytes of memory that `clear` keeps: a core that has seen one large body does not hold it for ever.

@@ -207,16 +207,21 @@ impl Part<'_> {
             verdict = verdict.and(Err(Fault::MultipartHeader));
         }
         let value = self.span(at, self.text.len());
+        let mut is_arg = true;
         if let Some(file) = disposition.file {
+            // What not every reader takes for a file is an argument, too: without a plain name of a file it is a field to
+            // some (Go, Starlette), and a header that cannot be read is anybody's guess.
+            is_arg = file.is_empty() || disposition.is_extended_only || verdict.is_err() || disposition.is_twice;
             let size = value.len() as u64;
             *files_bytes += size;
             input.files.push(Entry { name, value: file });
             input.file_names.push(Entry { name, value: name });
             let size = input.arena.push_number(size);
             input.file_sizes.push(Entry { name, value: size });
-        } else if input.args.len() < ARGS_MAX {
+        }
+        if is_arg && input.args.len() < ARGS_MAX {
             input.args.push(name, value);
-        } else {
+        } else if is_arg {
             verdict = verdict.and(Err(Fault::TooManyArgs));
         }
         verdict
@@ -252,10 +257,15 @@ fn header(text: &[u8], at: usize, odd: &mut Odd) -> Option<(usize, usize)> {
 struct Disposition {
     name: Option<Span>,
     file: Option<Span>,
+    /// Only `filename*` names the file.
+    is_extended_only: bool,
+    /// The header is there more than once.
+    is_twice: bool,
 }
 
 impl Disposition {
     fn read(&mut self, arena: &mut Arena, value: &[u8], odd: &mut Odd) -> Result<(), Fault> {
+        self.is_twice = self.name.is_some() || self.file.is_some();
         let kind = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
         let (kind, mut rest) = value.split_at(kind);
         let mut verdict = match kind.trim_ascii().eq_ignore_ascii_case(b"form-data") {
@@ -286,14 +296,17 @@ impl Disposition {
             } else if key.eq_ignore_ascii_case(b"filename*") {
                 // RFC 7578 §4.2 forbids it; whoever reads it takes it for the name.
                 odd.strict = true;
-                self.file = Some(extended(arena, span));
+                self.is_extended_only = self.file.is_none();
+                self.file = self.file.or(Some(extended(arena, span)));
                 continue;
             } else {
                 continue;
             };
-            if slot.is_some() {
+            let is_plain_file = key.eq_ignore_ascii_case(b"filename") && self.is_extended_only;
+            if slot.is_some() && !is_plain_file {
                 verdict = Err(Fault::MultipartHeader);
             }
+            self.is_extended_only &= !is_plain_file;
             *slot = Some(span);
         }
     }

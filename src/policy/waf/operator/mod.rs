@@ -162,6 +162,15 @@ impl Matcher {
         }
     }
 
+    /// How much a byte of a value costs, roughly, in what a byte costs that is only scanned.
+    pub fn work(&self) -> u64 {
+        match &self.kind {
+            Kind::Sqli | Kind::Xss => 16,
+            Kind::Rx(rx) => rx.work(),
+            _ => 1,
+        }
+    }
+
     /// A rough class of cost: 0 compare, 1 scan, 2 regex, 3 libinjection.
     pub fn cost(&self) -> u8 {
         match &self.kind {

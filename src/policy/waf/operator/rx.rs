@@ -70,6 +70,15 @@ impl Rx {
         &self.required
     }
 
+    /// How much a byte of a value costs, roughly, in what a byte costs that is only scanned.
+    pub fn work(&self) -> u64 {
+        match &self.engine {
+            Engine::Regular(_) => 4,
+            Engine::Looking(..) => 32,
+            Engine::Macro { .. } => 1,
+        }
+    }
+
     /// The macro that must be expanded first.
     pub fn operand(&self) -> Option<&Text> {
         match &self.engine {

@@ -1,4 +1,7 @@
 //! What a match does: TX variables are set, and `ctl` changes how the rest of the request is judged.
+//!
+//! Done once for each value that matches, in the order written. Numbers never count below 0. Nothing here ends the judging:
+//! what a rule leads to is decided in `conclude`.
 
 use super::super::compile::{Effect, Link, Rule, RuleSet, Template, TxName};
 use super::Transaction;

@@ -1,4 +1,7 @@
 //! Texts with macros, expanded: for operators and variables as they are, for notes without what the request brought.
+//!
+//! The first is never to be shown; the second is all that a note holds. A macro that would show a value of the request
+//! becomes its variable's name there, and a TX variable that holds any of it becomes `***`.
 
 use super::super::compile::{Piece, Rule, RuleSet, Template};
 use super::super::input::variable_name;
@@ -111,7 +114,26 @@ impl Transaction {
         let name = self.member_name(rules, member);
         let count = if member.count { "&" } else { "" };
         let variable = variable_name(member.variable);
-        if name.is_empty() { format!("{count}{variable}") } else { format!("{count}{variable}:{}", shown(name)) }
+        match name {
+            [] => format!("{count}{variable}"),
+            _ if self.may_be_a_value(member, name) => format!("{count}{variable}:{HIDDEN}"),
+            name => format!("{count}{variable}:{}", shown(name)),
+        }
+    }
+
+    /// Whether what stands as a name may be what somebody sent as a value: an argument or a cookie without a value, such
+    /// as a form that is a text without `=`.
+    fn may_be_a_value(&self, member: &Member, name: &[u8]) -> bool {
+        let of = match member.variable {
+            Variable::Args | Variable::ArgsGet | Variable::ArgsPost => Variable::Args,
+            Variable::ArgsNames | Variable::ArgsGetNames | Variable::ArgsPostNames => Variable::Args,
+            Variable::RequestCookies | Variable::RequestCookiesNames => Variable::RequestCookies,
+            _ => return false,
+        };
+        let is_it = |entry: &super::super::input::Entry| {
+            Name::Input(entry.name) == member.name && entry.value.is_empty() && !name.starts_with(b"json.")
+        };
+        self.input.entries(of).iter().any(is_it)
     }
 
     /// A rule's message, without anything that the request brought.

@@ -1,10 +1,16 @@
 //! One rule judged: its probe, its links, the values they ask about.
+//!
+//! A probe only rules out: whether a rule matches is decided by its links. Operators are asked in the order of targets and
+//! members, because scores and captures depend on it.
 
 use super::super::compile::{Ask, Disposition, Left, Link, Number, Order, Right, Rule, RuleSet, Values};
 use super::super::model::Variable;
 use super::members::{Member, Name};
 use super::tx::TxValue;
 use super::{Matched, MatchedValue, Transaction};
+
+/// What asking about a value costs besides its bytes, in bytes.
+const VALUE_WORK: u64 = 32;
 
 impl Transaction {
     /// Looks once at the values that a probe's rules ask about, and rules out those that cannot match.
@@ -161,8 +167,11 @@ impl Transaction {
             }
         }
         let value = self.store.bytes(&self.input, variant);
+        let work = (value.len() as u64 + VALUE_WORK) * values.matcher.work();
         let captures = (link.capture && !values.negated).then_some(&mut self.captures);
-        values.matcher.matches(value, &self.operand, captures) != values.negated
+        let holds = values.matcher.matches(value, &self.operand, captures) != values.negated;
+        self.store.work += work;
+        holds
     }
 
     /// TX.0 to TX.9 become what the operator found; those it did not find are unset.

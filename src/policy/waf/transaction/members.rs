@@ -1,4 +1,7 @@
 //! Which values a target list means: its variables, their members, and what is left out.
+//!
+//! Lists of the request alone are looked up once a phase; those with TX, MATCHED_VAR or macros each time, and taken away
+//! behind the link. Values get numbers of the store here; nothing is transformed.
 
 use super::super::compile::{RuleSet, Take, Which};
 use super::super::input::{Input, Span, json_path_matches};

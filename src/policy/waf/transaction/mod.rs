@@ -78,6 +78,9 @@ pub struct Transaction {
     allowed: bool,
     began_ms: u64,
     now_ms: u64,
+    /// Rules `at..end` are still to be judged in this phase.
+    at: usize,
+    end: usize,
 }
 
 /// A value that matched, and where it stood.
@@ -93,6 +96,10 @@ enum MatchedValue {
     Number(i64),
 }
 
+/// How much is looked at in one turn of [`Transaction::step`]: bytes, those dear to look at counted several times. About
+/// a millisecond, and no usual request comes to it.
+const TURN_WORK: u64 = 512 * 1024;
+
 /// How a rule ended.
 enum End {
     /// The next rule is this one.
@@ -101,25 +108,46 @@ enum End {
 }
 
 impl Transaction {
-    /// Phase 1, the head. Forgets what an earlier request left.
+    /// Phase 1, the head, to its end. Forgets what an earlier request left.
     pub fn head(&mut self, rules: &RuleSet, view: &HeadView<'_>) -> Verdict {
-        self.clear(rules, view);
-        if self.mode == Mode::Off {
-            return Verdict::Pass;
-        }
-        self.input.read_head(view);
-        self.judge(rules, 0, rules.heads)
+        self.begin_head(rules, view);
+        self.finish(rules)
     }
 
-    /// Phase 2, also for requests without a body. `whole`: false when `body` is only the beginning.
+    /// Phase 2 to its end; see [`begin_body`](Self::begin_body).
     pub fn body(&mut self, rules: &RuleSet, view: &HeadView<'_>, body: &[u8], whole: bool) -> Verdict {
+        self.begin_body(rules, view, body, whole);
+        self.finish(rules)
+    }
+
+    fn finish(&mut self, rules: &RuleSet) -> Verdict {
+        loop {
+            if let Some(verdict) = self.step(rules) {
+                return verdict;
+            }
+        }
+    }
+
+    /// Phase 1, the head, to be judged by [`step`](Self::step). Forgets what an earlier request left.
+    pub fn begin_head(&mut self, rules: &RuleSet, view: &HeadView<'_>) {
+        self.clear(rules, view);
+        if self.mode != Mode::Off {
+            self.input.read_head(view);
+            self.begin(rules, 0, rules.heads);
+        }
+    }
+
+    /// Phase 2, also for requests without a body, to be judged by [`step`](Self::step). `whole`: false when `body` is only
+    /// the beginning.
+    pub fn begin_body(&mut self, rules: &RuleSet, view: &HeadView<'_>, body: &[u8], whole: bool) {
         self.now_ms = view.unix_ms;
         if self.mode == Mode::Off || self.allowed || rules.heads == rules.rules.len() {
-            return Verdict::Pass;
+            (self.at, self.end) = (0, 0);
+            return;
         }
         let body = if self.body_access { body } else { b"" };
         self.input.read_body(body, self.processor, whole, self.force_body_variable);
-        self.judge(rules, rules.heads, rules.rules.len())
+        self.begin(rules, rules.heads, rules.rules.len());
     }
 
     /// Rules that matched and say `log`, and the one that decided, in order; at most [`NOTES_MAX`].
@@ -154,22 +182,32 @@ impl Transaction {
         self.allowed = false;
         self.began_ms = view.unix_ms;
         self.now_ms = view.unix_ms;
+        (self.at, self.end) = (0, 0);
     }
 
-    /// Judges by the rules from `start` to `end`.
-    fn judge(&mut self, rules: &RuleSet, start: usize, end: usize) -> Verdict {
+    /// Rules `start..end` are to be judged.
+    fn begin(&mut self, rules: &RuleSet, start: usize, end: usize) {
         self.probed.clear();
         self.probed.resize(rules.probes.len(), false);
         self.forget_members(rules);
-        let mut at = start;
-        while let Some(index) = self.next_pending(at, end) {
-            at = index + 1;
+        (self.at, self.end) = (start, end);
+    }
+
+    /// Judges on, for about a millisecond at most. `None`: there is more to judge; others may have their turn first.
+    pub fn step(&mut self, rules: &RuleSet) -> Option<Verdict> {
+        let stop = self.store.work + TURN_WORK;
+        let end = self.end;
+        while let Some(index) = self.next_pending(self.at, end) {
+            if self.store.work > stop {
+                return None;
+            }
+            self.at = index + 1;
             let Some(rule) = rules.rules.get(index) else { break };
             if let Some(probe) = rule.probe
                 && self.probed.get(probe) == Some(&false)
             {
                 self.probe(rules, probe);
-                if self.next_pending(index, at).is_none() {
+                if self.next_pending(index, index + 1).is_none() {
                     continue;
                 }
             }
@@ -182,11 +220,11 @@ impl Transaction {
                 continue;
             }
             match self.conclude(rules, rule, end) {
-                End::Next(next) => at = next,
-                End::Verdict(verdict) => return verdict,
+                End::Next(next) => self.at = next,
+                End::Verdict(verdict) => return Some(verdict),
             }
         }
-        Verdict::Pass
+        Some(Verdict::Pass)
     }
 
     /// Target lists are looked up anew.

@@ -1,4 +1,7 @@
 //! What is said about a rule that matched, without saying anything that the request brought.
+//!
+//! Holds texts of the rule set, numbers that rules counted, and names of members that look like identifiers; never a value
+//! of the request, and never a name that could be one.
 
 use std::sync::Arc;
 

@@ -33,6 +33,8 @@ pub struct Store {
     heads: Box<[u32; HEADS]>,
     hasher: ahash::RandomState,
     scratch: Vec<u8>,
+    /// Bytes that were looked at, weighed; only ever grows.
+    pub work: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +71,7 @@ impl Default for Store {
             heads: Box::new([NONE; HEADS]),
             hasher: ahash::RandomState::with_seeds(1, 2, 3, 4),
             scratch: Vec::new(),
+            work: 0,
         }
     }
 }
@@ -160,6 +163,7 @@ impl Store {
             At::Input(span) => input.bytes(span),
             At::Own(start, end) => self.own.get(start as usize..end as usize).unwrap_or_default(),
         };
+        self.work += bytes.len() as u64;
         self.scratch.clear();
         let changed = transform::apply(transform, bytes, &mut self.scratch);
         let after = if changed {
@@ -205,6 +209,7 @@ impl Store {
             Some(At::Own(start, end)) => self.own.get(start as usize..end as usize).unwrap_or_default(),
             None => b"",
         };
+        self.work += bytes.len() as u64;
         sieve.scan(bytes, self.rows.get_mut(row..).unwrap_or_default());
         if let Some(variant) = self.variants.get_mut(variant as usize) {
             variant.row = row as u32;

@@ -26,7 +26,7 @@ pub enum Node {
     Concat(Vec<Node>),
     /// At least one alternative.
     Alternation(Vec<Node>),
-    /// `min` to `max` times (`None`: without end). Possessive ones are taken as greedy ones.
+    /// `min` to `max` times (`None`: without end). Possessive ones of more than a set of bytes are taken as greedy ones.
     Repeat {
         min: u32,
         max: Option<u32>,

@@ -1,8 +1,8 @@
 //! Reads a pattern of PCRE.
 //!
 //! Everything that PCRE takes is either read with its meaning or refused by its name; nothing is read as something else,
-//! with one exception: atomic groups and possessive quantifiers are read as plain ones. Whatever such a pattern matches, the
-//! plain one matches too; the plain one may match more. Nesting and length are bounded: a pattern is what an operator wrote,
+//! with one exception: atomic groups, and possessive quantifiers of more than a set of bytes or with a last count, are read
+//! as plain ones. Whatever such a pattern matches, the plain one matches too; the plain one may match more. Nesting and length are bounded: a pattern is what an operator wrote,
 //! but it may have been downloaded.
 
 use super::class::Class;
@@ -299,6 +299,11 @@ impl<'a> Reader<'a> {
             // A condition holds or not, however often it is asked.
             Node::At(_) | Node::Around { .. } | Node::Empty if min == 0 => Node::Empty,
             Node::At(_) | Node::Around { .. } | Node::Empty => atom,
+            // As many as there are: none of them comes behind. Exact, where the plain reading would match more.
+            Node::Byte(class) if possessive && max.is_none() => {
+                let rest = Node::Around { ahead: true, negative: true, node: Box::new(Node::Byte(class)) };
+                Node::Concat(vec![Node::Repeat { min, max, greedy: true, node: Box::new(atom) }, rest])
+            }
             _ => Node::Repeat { min, max, greedy: possessive || lazy == flags.ungreedy, node: Box::new(atom) },
         })
     }
