@@ -1,8 +1,9 @@
-//! Speed of charging a request to its limits, on one core and on two that share a key.
+//! Speed of charging a request to its limits, on one core and on two that share a key; and of knowing whose key it has.
 //!
 //! Goal: a limit costs at most 0.3 µs on the way of a request that passes, and a refusal no more. Asked are: one address
 //! again and again, so that leases are spent; addresses in turn, each of which has to be looked up in a table that is
-//! larger than the caches; a key that is refused; three limits at once; a count of requests in flight.
+//! larger than the caches; a key that is refused; three limits at once; a count of requests in flight. Beside the speed:
+//! what ten million addresses do to memory and to a key that is used up. A caller costs at most 1 µs.
 //!
 //! Non-goal: the fields of a refusal, a wait, the rest of an exchange.
 
@@ -14,6 +15,10 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ringway::base::clock;
+use ringway::h1::{HeadLimits, RequestParser};
+use ringway::http::RequestHead;
+use ringway::policy::auth::key::{self, NewKey, Presented, RANDOM_BYTES};
+use ringway::policy::auth::{CallerParts, Callers};
 use ringway::policy::limit::{
     Applied, Asker, Capacity, Counters, Desk, KeyPart, Leases, Limit, LimitState, Prefixes, Rate, Seats, Table,
     Verdict, charge,
@@ -56,7 +61,8 @@ fn ask(limits: &[Arc<Limit>], leases: &Leases, address: u32) -> bool {
 
 fn limits(criterion: &mut Criterion) {
     let table = Table::new(64 << 20, 2);
-    let quick = Some((1_000_000, 1_000_000));
+    // So wide that not even this asks for more than it may have.
+    let quick = Some((1_000_000_000, 1_000_000_000));
     let cases: [(&str, Vec<Arc<Limit>>, u32); 5] = [
         ("one address", vec![limit(1, &table, quick, None)], 1),
         ("a million addresses", vec![limit(2, &table, quick, None)], 1_000_000),
@@ -72,7 +78,9 @@ fn limits(criterion: &mut Criterion) {
             bencher.iter(|| {
                 at = (at + 1) % addresses;
                 // Spread, so that the next one is not the neighbour of the last.
-                black_box(ask(limits, &leases, at.wrapping_mul(2_654_435_761)))
+                let passes = ask(limits, &leases, at.wrapping_mul(2_654_435_761));
+                assert!(passes || *name == "refused", "what is measured is passing");
+                passes
             });
         });
     }
@@ -87,16 +95,82 @@ fn limits(criterion: &mut Criterion) {
         });
         let leases = Leases::default();
         group.bench_function("one address from two cores", |bencher| {
-            bencher.iter(|| black_box(ask(&shared, &leases, 0)));
+            bencher.iter(|| assert!(ask(&shared, &leases, 0)));
         });
         stop.store(true, Ordering::Relaxed);
     });
     group.finish();
 }
 
+/// Ten million addresses in one second of made-up time, and among them one that asks as often as it can: what it is let
+/// through, and how much memory all of them take. Printed, not timed.
+fn ten_million_addresses(_: &mut Criterion) {
+    const ADDRESSES: u32 = 10_000_000;
+    let resident_kb = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0)
+    };
+    let table = Table::new(64 << 20, 2);
+    let before_kb = resident_kb();
+    let limits = [limit(9, &table, Some((10, 100)), None)];
+    let leases = Leases::default();
+    let ask = |address: u32, now_ns| {
+        let address = IpAddr::V4(Ipv4Addr::from_bits(address));
+        let asker = Asker { address, caller: None, route: "r", head: None };
+        let desk = Desk { leases: &leases, core: 0, now_ns };
+        matches!(charge(desk, Applied::route(&limits), &asker, &mut Seats::default()), Verdict::Passed(_))
+    };
+    let (start_ns, mut hot, mut others) = (1_000 * SECOND_NS, 0, 0);
+    let begun_us = clock::now_us();
+    for i in 0..ADDRESSES {
+        let now_ns = start_ns + u64::from(i) * (SECOND_NS / u64::from(ADDRESSES));
+        others += u32::from(ask(0x1000_0000 + i, now_ns));
+        if i % 1_000 == 0 {
+            hot += u32::from(ask(7, now_ns));
+        }
+    }
+    println!(
+        "ten million addresses: {hot} of 10000 requests of one that may 101 and 10 a second, {others} of the others; \
+         memory {} kB more; {:.0} ns each",
+        resident_kb().saturating_sub(before_kb),
+        (clock::now_us() - begun_us) as f64 * 1e3 / f64::from(ADDRESSES),
+    );
+}
+
+/// What it costs to know whose key a request carries: reading it, one SHA-256, one look-up; and one that nobody has.
+fn callers(criterion: &mut Criterion) {
+    let made = |number: u32| {
+        let mut random = [7u8; RANDOM_BYTES];
+        for (place, byte) in random.iter_mut().zip(number.to_be_bytes().iter().cycle().take(12)) {
+            *place = place.wrapping_mul(31).wrapping_add(*byte);
+        }
+        NewKey::of(&random)
+    };
+    let keys = (0..10_000).map(made).filter_map(|new| {
+        let id = new.id.as_bytes().try_into().ok()?;
+        Some(CallerParts { id, name: "bench".into(), sha256: new.sha256, ..CallerParts::default() })
+    });
+    let callers = Callers::new(keys);
+    let mut group = criterion.benchmark_group("caller");
+    for (name, number) in [("known", 7), ("unknown", 2_000_000_000)] {
+        let text = format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", made(number).text);
+        let mut head = RequestHead::default();
+        let parsed = RequestParser::default().parse(text.as_bytes(), &HeadLimits::default(), &mut head);
+        assert!(parsed.is_ok());
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| match key::presented(black_box(&head)) {
+                Presented::Key(key) => callers.find(&key, 1_000).is_ok(),
+                Presented::Nothing | Presented::Foreign => false,
+            });
+        });
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
-    targets = limits
+    targets = limits, callers, ten_million_addresses
 }
 criterion_main!(benches);

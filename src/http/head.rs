@@ -58,7 +58,7 @@ pub struct FieldRef<'a> {
     pub value: &'a [u8],
 }
 
-fn resolve<'a>(bytes: &'a [u8], fields: &'a [Field]) -> impl Iterator<Item = FieldRef<'a>> + Clone {
+fn resolve<'a>(bytes: &'a [u8], fields: &'a [Field]) -> impl DoubleEndedIterator<Item = FieldRef<'a>> + Clone {
     fields.iter().map(move |f| FieldRef { id: f.id, name: f.name.of(bytes), value: f.value.of(bytes) })
 }
 
@@ -86,7 +86,7 @@ impl RequestHead {
     }
 
     /// All fields in the order they came.
-    pub fn fields(&self) -> impl Iterator<Item = FieldRef<'_>> + Clone {
+    pub fn fields(&self) -> impl DoubleEndedIterator<Item = FieldRef<'_>> + Clone {
         resolve(&self.bytes, &self.fields)
     }
 

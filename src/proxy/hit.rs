@@ -23,6 +23,7 @@ use crate::h1::{BodyEncoder, BodyLength};
 use crate::http::Method;
 use crate::net::stream::WriteError;
 use crate::net::{Stream, Timer};
+use crate::policy::limit::KeptSeats;
 use crate::stats::Reason;
 
 /// What of the stored body goes out behind the head.
@@ -57,6 +58,8 @@ pub struct Rest {
     chunks_follow: bool,
     sent: usize,
     next: Next,
+    /// The request is in flight until all is sent.
+    seats: KeptSeats,
 }
 
 struct Composed {
@@ -186,7 +189,10 @@ pub fn send_at_once(case: Case<'_>, exchange: &mut Exchange<'_>, kept: Rc<Kept>)
             core.buffers.give(head);
             AtOnce::Done(next_of(keep_alive))
         }
-        Ok(Some(sent)) => AtOnce::Part(Rest { kept, head, chunks_follow, sent, next: next_of(keep_alive) }),
+        Ok(Some(sent)) => {
+            let (next, seats) = (next_of(keep_alive), exchange.seats.keep());
+            AtOnce::Part(Rest { kept, head, chunks_follow, sent, next, seats })
+        }
         Err(_) => {
             core.buffers.give(head);
             exchange.failure = Some(Reason::ClientGone.into());
@@ -223,7 +229,7 @@ pub async fn send_rest(
     send_ms: u64,
     rest: Rest,
 ) -> Result<Next, WriteError> {
-    let Rest { kept, head, chunks_follow, sent, next } = rest;
+    let Rest { kept, head, chunks_follow, sent, next, seats: _seats } = rest;
     let Content::Answer(answer) = &*kept.content else { return Ok(next) };
     let chunks = if chunks_follow { answer.body.chunks() } else { &[] };
     let mut slices: Vec<IoSlice<'_>> =

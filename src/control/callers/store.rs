@@ -90,7 +90,12 @@ impl Store {
     /// What is wrong with it, without its path.
     pub fn read(path: &Path) -> Result<Self, String> {
         let cannot = |error: std::io::Error| format!("cannot be read: {error}");
-        if fs::metadata(path).map_err(cannot)?.len() > STORE_BYTES_MAX {
+        let about = fs::metadata(path).map_err(cannot)?;
+        // A pipe would be waited for, and a device has no end.
+        if !about.is_file() {
+            return Err("is no file".to_owned());
+        }
+        if about.len() > STORE_BYTES_MAX {
             return Err(format!("is larger than {STORE_BYTES_MAX} bytes"));
         }
         Self::parse(&fs::read(path).map_err(cannot)?)
@@ -248,8 +253,19 @@ pub fn change<T>(path: &Path, create: bool, change: impl FnOnce(&mut Store) -> R
 /// Holds until it is dropped. The file stays: who removed it would let two in.
 fn lock(path: &Path) -> Result<File, String> {
     let beside = beside(path, ".lock");
-    let open = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&beside);
-    let file = open.map_err(|error| format!("{} cannot be opened: {error}", beside.display()))?;
+    let mut options = OpenOptions::new();
+    // Nobody is led elsewhere by a link that somebody else has put there.
+    options.write(true).mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    let opened = match options.create_new(true).open(&beside) {
+        // Only what was made here is given away; that fails where there is no right to, and nothing needs it.
+        Ok(file) => {
+            let _ = give_to_owner(&file, path);
+            Ok(file)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => options.create_new(false).open(&beside),
+        Err(error) => Err(error),
+    };
+    let file = opened.map_err(|error| format!("{} cannot be opened: {error}", beside.display()))?;
     file.lock().map_err(|error| format!("{} cannot be locked: {error}", beside.display()))?;
     Ok(file)
 }
@@ -277,16 +293,20 @@ fn write(path: &Path, store: &Store) -> std::io::Result<()> {
 fn write_new(path: &Path, new: &Path, text: &[u8]) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
     file.write_all(text)?;
-    // Who could read the store before must be able to read it: it may be the gateway's user, and we root.
-    if let (Ok(former), Ok(own)) = (fs::metadata(path), file.metadata())
-        && (former.uid(), former.gid()) != (own.uid(), own.gid())
-    {
-        fchown(&file, Some(former.uid()), Some(former.gid()))?;
-    }
+    give_to_owner(&file, path)?;
     file.sync_all()?;
     fs::rename(new, path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
+}
+
+/// Who could read the store before must be able to read it, and to change it: it may be the gateway's user, and we root.
+fn give_to_owner(file: &File, store: &Path) -> std::io::Result<()> {
+    let (Ok(former), Ok(own)) = (fs::metadata(store), file.metadata()) else { return Ok(()) };
+    match (former.uid(), former.gid()) == (own.uid(), own.gid()) {
+        true => Ok(()),
+        false => fchown(file, Some(former.uid()), Some(former.gid())),
+    }
 }
 
 fn random() -> Result<[u8; RANDOM_BYTES], String> {
@@ -381,6 +401,43 @@ mod tests {
             }
         });
         assert_eq!(Store::read(&path).unwrap().keys.len(), 20);
+    }
+
+    #[test]
+    fn links_pipes_and_remains_do_no_harm() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("callers.json");
+        let elsewhere = folder.path().join("elsewhere");
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join("callers.json.lock")).unwrap();
+        let refused = change(&path, true, |store| store.create(wish("ci"), NOW_MS)).err().unwrap();
+        assert!(refused.contains("cannot be opened") && !elsewhere.exists() && !path.exists(), "{refused}");
+        fs::remove_file(folder.path().join("callers.json.lock")).unwrap();
+        // A writer that died has left a part, and somebody a link to lead us astray.
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join("callers.json.new")).unwrap();
+        let key = change(&path, true, |store| store.create(wish("ci"), NOW_MS)).unwrap().text;
+        assert!(counts(&path, &key, NOW_MS) && !elsewhere.exists());
+        // The store itself may be a link: what it leads to is replaced.
+        let link = folder.path().join("link.json");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        change(&link, false, |store| store.revoke("ci")).unwrap();
+        assert!(link.is_symlink() && !counts(&path, &key, NOW_MS));
+        assert_eq!(Store::read(folder.path()).unwrap_err(), "is no file");
+        assert_eq!(Store::read(Path::new("/dev/zero")).unwrap_err(), "is no file");
+    }
+
+    #[test]
+    fn a_change_that_fails_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("callers.json");
+        let key = change(&path, true, |store| store.create(wish("ci"), NOW_MS)).unwrap().text;
+        let before = fs::read(&path).unwrap();
+        let limits = (0..=bounds::LIMITS_PER_KEY_MAX).map(|i| i.to_string()).collect();
+        let many = change(&path, false, |store| store.create(Wish { limits, ..wish("b") }, NOW_MS)).err().unwrap();
+        assert!(many.contains("more than 4 limits"), "{many}");
+        assert!(change(&path, false, |store| store.rotate("nobody", 0, NOW_MS)).is_err());
+        assert!(change(&path, false, |store| store.rotate("ci", u64::MAX, NOW_MS)).is_err(), "too far away");
+        assert_eq!(fs::read(&path).unwrap(), before);
+        assert!(counts(&path, &key, NOW_MS));
     }
 
     #[test]

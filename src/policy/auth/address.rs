@@ -121,18 +121,18 @@ pub fn behind_proxies(head: &RequestHead, how: ClientAddress, peer: IpAddr, trus
         ClientAddress::XForwardedFor => (FieldId::XForwardedFor, |element| node(element)),
         ClientAddress::Forwarded => (FieldId::Forwarded, for_of),
     };
-    // From left to right, because fields come so: each element says what all before it are worth.
-    let (mut client, mut first) = (None, None);
-    // No address holds a comma, and a client's unclosed quote must not swallow what a proxy wrote behind it.
-    let lines = head.fields().filter(|field| field.id == id && !field.value.is_empty());
-    for element in lines.flat_map(|field| field.value.split(|b| *b == b',')) {
-        match read(syntax::trim(element)) {
-            None => (client, first) = (None, None),
-            Some(address) if trusts(address) => first = first.or(Some(address)),
-            Some(address) => client = Some(address),
+    let mut client = peer;
+    // No address holds a comma, and a client's unclosed quote must not swallow what a proxy wrote behind it. What stands
+    // to the left of the first stranger, or of what is no address, is not even read: it may be long.
+    let lines = head.fields().rev().filter(|field| field.id == id && !field.value.is_empty());
+    for element in lines.flat_map(|field| field.value.rsplit(|b| *b == b',')) {
+        let Some(address) = read(syntax::trim(element)) else { break };
+        client = address;
+        if !trusts(address) {
+            break;
         }
     }
-    client.or(first).unwrap_or(peer).to_canonical()
+    client.to_canonical()
 }
 
 /// The `for` of an element of Forwarded (RFC 7239 §4).

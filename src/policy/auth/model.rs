@@ -88,19 +88,29 @@ pub fn judge_target(patterns: &[Pattern], path: &[u8], query: Option<&[u8]>) -> 
     let mut segments = path.split(|b| *b == b'/').filter(|segment| !segment.is_empty()).peekable();
     while let Some(segment) = segments.next() {
         let segment = decoded(segment, false).ok_or(AMBIGUOUS)?;
-        if before {
+        let bare = if segments.peek().is_none() { without_verb(&segment) } else { &segment };
+        // Who is told to generate, embed or predict is a model, whatever stands before it (tunedModels/NAME:predict).
+        if before || bare.len() < segment.len() {
             named = true;
-            let last = segments.peek().is_none();
-            judge(patterns, if last { without_verb(&segment) } else { &segment })?;
+            judge(patterns, bare)?;
         }
-        // A slash that is encoded may be read as one: what is behind it would be another segment.
+        // A slash that is encoded may be read as one: what is behind it would be another segment. Parameters of a
+        // segment (RFC 3986 §3.3) are no part of its name to some.
         let tail = segment.rsplit('/').next().unwrap_or_default();
+        let tail = tail.split(';').next().unwrap_or_default();
         before = BEFORE_A_MODEL.iter().any(|word| word.eq_ignore_ascii_case(tail));
     }
-    for pair in query.unwrap_or_default().split(|b| matches!(b, b'&' | b';')) {
+    Ok(judge_pairs(patterns, query.unwrap_or_default())? || named)
+}
+
+/// Whether one of these `name=value` names a model; all that do are allowed.
+fn judge_pairs(patterns: &[Pattern], pairs: &[u8]) -> Result<bool, Why> {
+    let mut named = false;
+    for pair in pairs.split(|b| matches!(b, b'&' | b';')) {
         let equals = memchr::memchr(b'=', pair).unwrap_or(pair.len());
         let (name, value) = pair.split_at(equals);
-        if decoded(name, true).is_some_and(|name| name.eq_ignore_ascii_case("model")) {
+        // Others may read a name that is badly encoded, and read it as this one.
+        if decoded(name, true).ok_or(AMBIGUOUS)?.trim().eq_ignore_ascii_case("model") {
             named = true;
             judge(patterns, &decoded(value.get(1..).unwrap_or_default(), true).ok_or(AMBIGUOUS)?)?;
         }
@@ -108,17 +118,30 @@ pub fn judge_target(patterns: &[Pattern], path: &[u8], query: Option<&[u8]>) -> 
     Ok(named)
 }
 
-/// Whether a body names a model; it is allowed.
+/// Whether a body names a model; all that it names are allowed. `form` = it says that it is a form: it must be JSON all
+/// the same, and is read in both ways.
 ///
 /// # Errors
-/// It is not, or the body can be read in more than one way.
-pub fn judge_body(patterns: &[Pattern], body: &[u8]) -> Result<bool, Why> {
-    let Members { model } = serde_json::from_slice(body).map_err(|_| NOT_JSON)?;
+/// One is not, or the body can be read in more than one way.
+pub fn judge_body(patterns: &[Pattern], body: &[u8], form: bool) -> Result<bool, Why> {
+    let Members { model, others } = serde_json::from_slice(body).map_err(|_| NOT_JSON)?;
+    if form {
+        let is_model = |pair: &[u8]| pair.split(|b| *b == b'=').next().is_some_and(names_model);
+        if body.split(|b| matches!(b, b'&' | b';')).any(is_model) {
+            return Err(AMBIGUOUS);
+        }
+    }
+    others.iter().try_for_each(|name| judge(patterns, name))?;
     match model {
         Model::None => Ok(false),
         Model::Unclear => Err(AMBIGUOUS),
         Model::Named(name) => judge(patterns, &name).map(|()| true),
     }
+}
+
+/// Whether the name of a pair is `model`; what is badly encoded is not.
+fn names_model(name: &[u8]) -> bool {
+    decoded(name, true).is_some_and(|name| name.trim().eq_ignore_ascii_case("model"))
 }
 
 fn judge(patterns: &[Pattern], name: &str) -> Result<(), Why> {
@@ -167,6 +190,8 @@ enum Model {
 /// The members of a JSON object that count here.
 struct Members {
     model: Model,
+    /// Of `models`, in which routers of models take what is asked where `model` does not answer.
+    others: Vec<String>,
 }
 
 impl<'de> Deserialize<'de> for Members {
@@ -185,8 +210,17 @@ impl<'de> Visitor<'de> for Reader {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let mut model = Model::None;
+        let (mut model, mut others) = (Model::None, Vec::new());
         while let Some(name) = map.next_key::<Text>()? {
+            if name.0.eq_ignore_ascii_case("models") {
+                match map.next_value::<serde_json::Value>()? {
+                    serde_json::Value::Array(values) if values.iter().all(serde_json::Value::is_string) => {
+                        others.extend(values.iter().filter_map(|value| value.as_str().map(str::to_owned)));
+                    }
+                    _ => model = Model::Unclear,
+                }
+                continue;
+            }
             if !name.0.eq_ignore_ascii_case("model") {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -198,7 +232,7 @@ impl<'de> Visitor<'de> for Reader {
                 _ => Model::Unclear,
             };
         }
-        Ok(Members { model })
+        Ok(Members { model, others })
     }
 }
 
@@ -254,13 +288,26 @@ mod tests {
             ("\u{feff}{\"model\":\"claude\"}", Err(NOT_JSON)),
             ("model=claude", Err(NOT_JSON)),
             ("", Err(NOT_JSON)),
+            (r#"{"models":["gpt-4o","claude"]}"#, Ok(false)),
+            (r#"{"model":"claude","models":["gpt-3"]}"#, Err(NOT_ALLOWED)),
+            (r#"{"models":["gpt-3"],"model":"claude"}"#, Err(NOT_ALLOWED)),
+            (r#"{"model":"claude","Models":"gpt-3"}"#, Err(AMBIGUOUS)),
+            (r#"{"models":[["gpt-3"]],"model":"claude"}"#, Err(AMBIGUOUS)),
         ] {
-            assert_eq!(judge_body(&allowed, body.as_bytes()), verdict, "{body}");
+            assert_eq!(judge_body(&allowed, body.as_bytes(), false), verdict, "{body}");
+        }
+        for (body, verdict) in [
+            (r#"{"model":"claude","prompt":"a & b; c=d 100%"}"#, Ok(true)),
+            (r#"{"model":"claude","x":"&model=gpt-3&"}"#, Err(AMBIGUOUS)),
+            (r#"{"model":"claude","x":";mod%65l=gpt-3;"}"#, Err(AMBIGUOUS)),
+            ("model=claude", Err(NOT_JSON)),
+        ] {
+            assert_eq!(judge_body(&allowed, body.as_bytes(), true), verdict, "{body}");
         }
         let deep = format!("{{\"a\":{}{},\"model\":\"claude\"}}", "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(judge_body(&allowed, deep.as_bytes()), Ok(true), "depth costs no stack");
+        assert_eq!(judge_body(&allowed, deep.as_bytes(), false), Ok(true), "depth costs no stack");
         let deep = format!("{{\"model\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-        assert!(judge_body(&allowed, deep.as_bytes()).is_err());
+        assert!(judge_body(&allowed, deep.as_bytes(), false).is_err());
     }
 
     #[test]
@@ -285,6 +332,11 @@ mod tests {
             ("/v1/realtime", Some("a=b&mod%65l=ft:gpt%3Aorg"), Ok(true)),
             ("/v1/realtime", Some("model=gemini-pro&model=other"), Err(NOT_ALLOWED)),
             ("/v1/realtime", Some("model"), Err(NOT_ALLOWED)),
+            ("/v1/realtime", Some("%20model=other"), Err(NOT_ALLOWED)),
+            ("/v1/realtime", Some("mod%u0065l=gemini-pro"), Err(AMBIGUOUS)),
+            ("/v1beta/tunedModels/other:generateContent", None, Err(NOT_ALLOWED)),
+            ("/v1/endpoints/gemini-pro:predict", None, Ok(true)),
+            ("/v1/models;a=b/other", None, Err(NOT_ALLOWED)),
         ] {
             assert_eq!(judge_target(&allowed, path.as_bytes(), query.map(str::as_bytes)), verdict, "{path} {query:?}");
         }
@@ -299,7 +351,7 @@ mod tests {
             let name = parts.concat();
             let starred = parts.iter().enumerate().map(|(i, part)| if i % 2 == 0 { part.as_str() } else { "*" });
             prop_assert!(Pattern::new(&starred.collect::<String>()).fits(&name));
-            let _ = judge_body(&patterns(&["*"]), any.as_bytes());
+            let _ = judge_body(&patterns(&["*"]), any.as_bytes(), true);
             let _ = judge_target(&patterns(&["*"]), any.as_bytes(), Some(any.as_bytes()));
         }
     }

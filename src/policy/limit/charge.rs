@@ -2,7 +2,7 @@
 
 use super::key::{Asker, Key};
 use super::leases::{Leases, Spent};
-use super::table::{Counted, Seat};
+use super::table::{Counted, KeptSeat, Seat};
 use super::{Applied, Limit, Outcome};
 use crate::bounds;
 
@@ -20,6 +20,11 @@ pub struct Desk<'c> {
 /// The counts that a request is in. Leaves them when dropped.
 #[derive(Debug, Default)]
 pub struct Seats<'l>([Option<Seat<'l>>; bounds::IN_FLIGHT_LIMITS_MAX + bounds::LIMITS_PER_KEY_MAX]);
+
+/// [`Seats`] that need no plan to live. Leaves them when dropped.
+#[derive(Debug, Default)]
+#[expect(dead_code, reason = "they are held, not looked at")]
+pub struct KeptSeats(Vec<KeptSeat>);
 
 /// What a request was charged to; bit `i` stands for limit `i` of those that apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +62,11 @@ pub enum Verdict<'l> {
 }
 
 impl<'l> Seats<'l> {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
     fn take(&mut self, seat: Seat<'l>) {
         // The configuration and the store of keys refuse more of them than there is room for.
         if let Some(free) = self.0.iter_mut().find(|seat| seat.is_none()) {
@@ -68,6 +78,11 @@ impl<'l> Seats<'l> {
         if let Some(last) = self.0.iter_mut().rev().find(|seat| seat.is_some()) {
             *last = None;
         }
+    }
+
+    /// The same counts, for longer than the plan may last.
+    pub fn keep(&mut self) -> KeptSeats {
+        KeptSeats(self.0.iter_mut().filter_map(Option::take).map(Seat::keep).collect())
     }
 
     /// Leaves all counts.
@@ -84,7 +99,8 @@ pub fn charge<'l>(desk: Desk<'_>, limits: Applied<'l>, asker: &Asker<'_>, seats:
             Ok(wait_ns) => {
                 receipt.charged |= 1 << index;
                 receipt.delayed |= u32::from(wait_ns > 0) << index;
-                if wait_ns > receipt.wait_ns {
+                // A dry run only counts: it makes nobody wait either.
+                if wait_ns > receipt.wait_ns && !limit.dry_run {
                     (receipt.wait_ns, receipt.slowest) = (wait_ns, index);
                 }
             }
@@ -99,13 +115,31 @@ pub fn charge<'l>(desk: Desk<'_>, limits: Applied<'l>, asker: &Asker<'_>, seats:
 }
 
 impl Receipt {
-    /// Takes all charges back: the request is refused after all, or is charged once more.
+    /// Takes all charges back that were made a moment ago: the request is refused after all, or is charged once more.
     pub fn give_back(&self, desk: Desk<'_>, limits: Applied<'_>, asker: &Asker<'_>, seats: &mut Seats<'_>) {
+        self.give_back_but(self.delayed, desk, limits, asker, seats);
+    }
+
+    /// Takes all charges back after a wait. A bucket may be full again by now, and what is given back to it then is gone;
+    /// in a lease it would be there on top.
+    pub fn give_back_late(&self, desk: Desk<'_>, limits: Applied<'_>, asker: &Asker<'_>, seats: &mut Seats<'_>) {
+        self.give_back_but(u32::MAX, desk, limits, asker, seats);
+    }
+
+    /// Those that `shared` says go to the table, the others to this core's leases.
+    fn give_back_but(
+        &self,
+        shared: u32,
+        desk: Desk<'_>,
+        limits: Applied<'_>,
+        asker: &Asker<'_>,
+        seats: &mut Seats<'_>,
+    ) {
         seats.leave();
         for (index, limit) in limits.iter().enumerate().filter(|(index, _)| self.charged & (1 << index) != 0) {
             let Some(rate) = &limit.rate else { continue };
             let (key, table) = (limit.key_of(asker), &*limit.state.table);
-            match self.delayed & (1 << index) {
+            match shared & (1 << index) {
                 0 => desk.leases.give_back(table, key, rate),
                 _ => desk.leases.give_back_shared(table, key, rate),
             }
@@ -137,7 +171,7 @@ impl Limit {
 
     /// Charges a request to this limit alone. Returns the wait.
     fn charge<'l>(&'l self, desk: Desk<'_>, asker: &Asker<'_>, seats: &mut Seats<'l>) -> Result<u64, Cause> {
-        let (key, table) = (self.key_of(asker), &*self.state.table);
+        let (key, table) = (self.key_of(asker), &self.state.table);
         let mut seated = false;
         if let Some(most) = self.in_flight {
             match table.enter(key, most, desk.now_ns) {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub use applied::Applied;
 pub use capacity::{Capacity, Crowd, Member};
-pub use charge::{Cause, Desk, Receipt, Refused, Seats, Verdict, charge};
+pub use charge::{Cause, Desk, KeptSeats, Receipt, Refused, Seats, Verdict, charge};
 pub use counters::{Counters, Outcome};
 pub use fields::{seconds_up, write_lines};
 pub use key::{Asker, KeyPart, Prefixes};

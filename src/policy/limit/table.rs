@@ -7,12 +7,15 @@
 //! addresses evicts such keys as have hardly been used, his own among them.
 //!
 //! No lock. Every change of a word is a compare-and-swap from what was seen under the tag, also the one that gives the
-//! cell to another key, so no charge is lost or lands on a stranger's cell. What can happen: two cores that meet a new
-//! key at once give it two cells, one of which is forgotten; that costs at most one lease.
+//! cell to another key. What can happen to a rate: two cores that meet a new key at once give it two cells, one of which
+//! is forgotten; a cell that got another key in between, and by chance the same TAT, is charged in that one's stead.
+//! Either costs at most one lease. A count is taken back where its cell got another key in between, and where a new key
+//! has got two cells both are counted, so no more are in flight than may.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release, SeqCst};
+use std::sync::atomic::fence;
 
 use super::key::{Asker, Key, KeyPart, Prefixes, Secret};
 use super::rate::{Rate, Taken};
@@ -56,12 +59,37 @@ impl std::fmt::Debug for Table {
 
 /// One request in a count; leaves it when dropped, however its exchange ends.
 #[derive(Debug)]
-pub struct Seat<'t>(&'t AtomicU64);
+pub struct Seat<'t> {
+    table: &'t Arc<Table>,
+    /// Number among all cells.
+    cell: usize,
+}
+
+/// A [`Seat`] that needs nothing but the table to live.
+#[derive(Debug)]
+pub struct KeptSeat {
+    table: Arc<Table>,
+    cell: usize,
+}
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        // A count above zero stays with its key, so this is the cell that was raised.
-        self.0.fetch_sub(1, Release);
+        self.table.leave(self.cell);
+    }
+}
+
+impl Seat<'_> {
+    /// The same seat, for longer than the plan may last.
+    pub(super) fn keep(mut self) -> KeptSeat {
+        // It is left once, by what it has become: no table has the cell that is put in its place.
+        let cell = std::mem::replace(&mut self.cell, usize::MAX);
+        KeptSeat { table: Arc::clone(self.table), cell }
+    }
+}
+
+impl Drop for KeptSeat {
+    fn drop(&mut self) {
+        self.table.leave(self.cell);
     }
 }
 
@@ -104,9 +132,21 @@ impl Table {
     }
 
     fn bucket(&self, key: Key) -> &Bucket {
+        &self.buckets[self.bucket_index(key)]
+    }
+
+    fn bucket_index(&self, key: Key) -> usize {
         // As good as a remainder, and a multiplication is cheaper; below the length, because `place` is below 2^64.
-        let index = (u128::from(key.place) * self.buckets.len() as u128) >> 64;
-        &self.buckets[index as usize]
+        ((u128::from(key.place) * self.buckets.len() as u128) >> 64) as usize
+    }
+
+    /// Lowers a count.
+    fn leave(&self, cell: usize) {
+        let word = self.buckets.get(cell / WAYS).and_then(|bucket| bucket.words.get(cell % WAYS));
+        // A count above zero stays with its key, so this is the cell that was raised.
+        if let Some(word) = word {
+            word.fetch_sub(1, Release);
+        }
     }
 
     /// Takes up to `wanted` tokens of a key.
@@ -147,21 +187,35 @@ impl Table {
     }
 
     /// Takes a place among the `most` requests of a key that may be in flight.
-    pub(super) fn enter(&self, key: Key, most: u64, now_ns: u64) -> Counted<'_> {
+    pub(super) fn enter(self: &Arc<Self>, key: Key, most: u64, now_ns: u64) -> Counted<'_> {
         let (bucket, tag) = (self.bucket(key), key.tag(CLASS_COUNT));
+        let seat = |word| Seat { table: self, cell: self.bucket_index(key) * WAYS + bucket.way(word) };
         loop {
-            match bucket.word(tag) {
-                Some((_, seen)) if seen >= most => return Counted::Refused,
-                Some((word, seen)) => {
-                    if word.compare_exchange(seen, seen + 1, AcqRel, Acquire).is_ok() {
-                        return Counted::Seated(Seat(word));
+            let Some((word, seen)) = bucket.word(tag) else {
+                match bucket.claim(tag, 1, now_ns) {
+                    Claim::Done(word) => {
+                        let seat = seat(word);
+                        // Of two cores that give a new key a cell each, at least one sees both, and begins again.
+                        fence(SeqCst);
+                        if bucket.others(tag, word).is_none() {
+                            return Counted::Seated(seat);
+                        }
                     }
-                }
-                None => match bucket.claim(tag, 1, now_ns) {
-                    Claim::Done(word) => return Counted::Seated(Seat(word)),
                     Claim::Full => return Counted::Untracked,
                     Claim::Lost => {}
-                },
+                }
+                continue;
+            };
+            // Only the first cell of a key is raised: what a second one says can have become less, never more.
+            if seen + bucket.others(tag, word).unwrap_or(0) >= most {
+                return Counted::Refused;
+            }
+            if word.compare_exchange(seen, seen + 1, AcqRel, Acquire).is_ok() {
+                let seat = seat(word);
+                // The cell may have got another key, and lost all its requests, since we looked: from here on it stays.
+                if bucket.holds(tag, word) {
+                    return Counted::Seated(seat);
+                }
             }
         }
     }
@@ -185,6 +239,23 @@ impl Bucket {
             // The cell may have got another key in between; from here on that would change the word.
             (at.load(Acquire) == tag).then_some((word, seen))
         })
+    }
+
+    /// What cells beside this one say under a tag; `None` = there is none.
+    fn others(&self, tag: u64, beside: &AtomicU64) -> Option<u64> {
+        let cells = self.tags.iter().zip(&self.words);
+        let others = cells.filter(|(at, word)| !std::ptr::eq(*word, beside) && at.load(Acquire) == tag);
+        others.map(|(_, word)| word.load(Acquire)).reduce(|sum, count| sum + count)
+    }
+
+    /// Which of the cells has this word.
+    fn way(&self, word: &AtomicU64) -> usize {
+        self.words.iter().position(|other| std::ptr::eq(other, word)).unwrap_or(0)
+    }
+
+    /// Whether this word is that of a tag.
+    fn holds(&self, tag: u64, word: &AtomicU64) -> bool {
+        self.tags.get(self.way(word)).is_some_and(|at| at.load(Acquire) == tag)
     }
 
     /// Gives the cell that says least to a key.

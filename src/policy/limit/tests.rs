@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use proptest::prelude::*;
 
@@ -95,6 +95,102 @@ fn racing_threads_get_the_burst() {
     assert!((1_000..=1_000 + threads as u64).contains(&admitted), "{admitted}");
 }
 
+/// Threads that meet new keys at the same moment, in one bucket from which they drive each other out: never more in
+/// flight under a key than may be, no count on a stranger's cell, and nothing is left behind.
+#[test]
+fn racing_threads_never_sit_on_one_seat() {
+    const KEYS: usize = 12;
+    let threads = 4;
+    let table = Table::new(BUCKET_BYTES, threads);
+    let limits = [Arc::new(Limit { in_flight: Some(1), ..limit(1, &table, None) })];
+    let seated: [AtomicU64; KEYS] = Default::default();
+    let (most, refused_alone) = (AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (limits, seated, most, refused_alone) = (&limits, &seated, &most, &refused_alone);
+            scope.spawn(move || {
+                let leases = Leases::default();
+                for round in 0..60_000usize {
+                    // Three turns with a key, then another one: few are met at once, and all are new again and again.
+                    let address = (round / 3 + thread / 2 * 5) % KEYS;
+                    let mut seats = Seats::default();
+                    let asker = asker(address as u32);
+                    match charge(desk(&leases, START), Applied::route(limits), &asker, &mut seats) {
+                        Verdict::Passed(_) if !seats.is_empty() => {
+                            most.fetch_max(seated[address].fetch_add(1, SeqCst) + 1, SeqCst);
+                            std::hint::spin_loop();
+                            seated[address].fetch_sub(1, SeqCst);
+                        }
+                        Verdict::Passed(_) => {}
+                        Verdict::Refused(_) => drop(refused_alone.fetch_add(1, Relaxed)),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(most.into_inner(), 1, "one seat, one request");
+    let free = (0..8).filter(|address| {
+        let mut seats = Seats::default();
+        charge(desk(&Leases::default(), START), Applied::route(&limits), &asker(*address), &mut seats);
+        !seats.is_empty()
+    });
+    assert_eq!(free.count(), 8, "all have left");
+}
+
+/// A dry run makes nobody wait, and never refuses for want of a place to wait in.
+#[test]
+fn a_dry_run_makes_nobody_wait() {
+    let table = Table::new(1 << 20, 1);
+    let rate = Rate::new(1, SECOND, 0, 10 * SECOND);
+    let limits = [Arc::new(Limit { dry_run: true, ..limit(1, &table, rate) })];
+    for outcome in [Outcome::Passed, Outcome::Delayed] {
+        let verdict =
+            charge(desk(&Leases::default(), START), Applied::route(&limits), &asker(7), &mut Seats::default());
+        let Verdict::Passed(receipt) = verdict else { panic!("a dry run lets all pass") };
+        receipt.count(0, Applied::route(&limits));
+        assert_eq!(receipt.wait_ns, 0);
+        assert_eq!(limits[0].state.counters.value(outcome), 1);
+    }
+}
+
+/// What is given back after a wait, when the bucket is full again, is not there on top of it.
+#[test]
+fn what_is_given_back_late_does_not_add_up() {
+    let table = Table::new(1 << 20, 1);
+    let limits = [Arc::new(limit(1, &table, Rate::new(100, SECOND, 9, 0)))];
+    let leases = Leases::default();
+    let take = |now| match charge(desk(&leases, now), Applied::route(&limits), &asker(7), &mut Seats::default()) {
+        Verdict::Passed(receipt) => Some(receipt),
+        Verdict::Refused(_) => None,
+    };
+    let receipts: Vec<_> = (0..).map_while(|_| take(START)).collect();
+    assert_eq!(receipts.len(), 10);
+    let later = START + 10 * SECOND;
+    // A lease that is fresh, to which tokens could be added.
+    assert!(take(later).is_some());
+    for receipt in &receipts {
+        receipt.give_back_late(desk(&leases, later), Applied::route(&limits), &asker(7), &mut Seats::default());
+    }
+    assert!((0..).map_while(|_| take(later)).count() <= 10);
+}
+
+/// Who has shown no key that counts is charged where addresses are told apart, and nowhere else.
+#[test]
+fn strangers_are_charged_by_address_alone() {
+    let table = Table::new(1 << 20, 1);
+    let by_address = [Arc::new(limit(1, &table, Rate::new(1, SECOND, 1, 0)))];
+    let everybody = Limit { key: Box::new([KeyPart::All]), ..limit(2, &table, Rate::new(1, SECOND, 0, 0)) };
+    let everybody = [Arc::new(everybody)];
+    let leases = Leases::default();
+    let passes = |limits| {
+        let verdict = charge(desk(&leases, START), limits, &asker(7), &mut Seats::default());
+        matches!(verdict, Verdict::Passed(_))
+    };
+    assert!((0..9).all(|_| passes(Applied::strangers(&everybody))), "what all share is not used up");
+    assert!(passes(Applied::route(&everybody)));
+    assert_eq!((0..9).filter(|_| passes(Applied::strangers(&by_address))).count(), 2);
+}
+
 /// A key that is used up stays so, while many times more addresses than there are cells come by.
 #[test]
 fn a_flood_of_addresses_does_not_give_a_hot_key_its_burst_back() {
@@ -153,7 +249,7 @@ fn limits_of_a_route_and_of_a_key_are_charged_in_one_go() {
     let shared = Arc::new(limit(1, &table, Rate::new(1, SECOND, 3, 0)));
     let own = Arc::new(Limit { in_flight: Some(9), ..limit(2, &table, Rate::new(1, SECOND, 1, 0)) });
     let (of_route, of_caller) = ([Arc::clone(&shared)], [Arc::clone(&shared), Arc::clone(&own)]);
-    let (leases, both) = (Leases::default(), Applied { of_route: &of_route, of_caller: &of_caller });
+    let (leases, both) = (Leases::default(), Applied { of_caller: &of_caller, ..Applied::route(&of_route) });
     assert_eq!(both.iter().count(), 2);
     let ask = |limits| charge(desk(&leases, START), limits, &asker(7), &mut Seats::default());
     for _ in 0..2 {
@@ -185,7 +281,12 @@ fn seats_are_left_however_it_ends() {
     };
     let (first, second) = (enter(START).unwrap(), enter(START).unwrap());
     assert_eq!(enter(START).unwrap_err(), Cause::InFlight);
+    let mut first = first;
+    let kept = first.keep();
+    assert!(first.is_empty());
     drop(first);
+    assert_eq!(enter(START).unwrap_err(), Cause::InFlight, "a seat that is kept is taken");
+    drop(kept);
     let third = enter(START).unwrap();
     drop(third);
     assert!(matches!(enter(START).unwrap_err(), Cause::Rate { .. }), "three are used up");

@@ -6,7 +6,7 @@
 use crate::base::clock;
 use crate::bounds;
 use crate::h1;
-use crate::http::Method;
+use crate::http::{FieldId, Method, RequestHead};
 use crate::policy::auth::callers::Refused;
 use crate::policy::auth::key::{self, Presented};
 use crate::policy::auth::{Caller, model};
@@ -18,15 +18,17 @@ use crate::proxy::route::Route;
 use crate::stats::Reason;
 
 /// Finds the caller of a request.
-pub async fn identify<'s>(
-    core: &Core,
+///
+/// # Errors
+/// There is no key that counts, or it may not do this, as far as the head tells.
+pub fn identify<'s>(
     service: &'s CoreService,
     route: &'s Route,
-    client: &mut Client<'_>,
+    client: &Client<'_>,
     exchange: &mut Exchange<'s>,
-) -> Result<(), Failure> {
+) -> Result<Asked<'s>, Failure> {
     if !route.screen.callers {
-        return Ok(());
+        return Ok(Asked::Allowed);
     }
     let caller = match known(service, client) {
         Ok(caller) => caller,
@@ -36,10 +38,7 @@ pub async fn identify<'s>(
         }
     };
     note(caller, exchange);
-    match may_ask(caller, route, client)? {
-        Asked::Allowed => Ok(()),
-        Asked::SeeBody { named } => Box::pin(judge_body(core, caller, route, client, named)).await,
-    }
+    may_ask(caller, route, client)
 }
 
 /// As [`identify`], for a request without a body; `false` = it takes the usual way, which says why.
@@ -86,10 +85,11 @@ fn challenge(reason: Reason) -> Refusal {
 }
 
 /// What a request may be asked for, as far as its head tells.
-enum Asked {
+pub enum Asked<'s> {
     Allowed,
     /// The body has a say too; `named` = the target names an allowed model already.
     SeeBody {
+        caller: &'s Caller,
         named: bool,
     },
 }
@@ -98,7 +98,7 @@ fn denied(detail: &'static str) -> Failure {
     Failure { reason: Reason::CallerDenied, detail: Some(detail) }
 }
 
-fn may_ask(caller: &Caller, route: &Route, client: &Client<'_>) -> Result<Asked, Failure> {
+fn may_ask<'s>(caller: &'s Caller, route: &Route, client: &Client<'_>) -> Result<Asked<'s>, Failure> {
     if !caller.may_use(&route.name) {
         return Err(denied("route_not_allowed"));
     }
@@ -108,14 +108,18 @@ fn may_ask(caller: &Caller, route: &Route, client: &Client<'_>) -> Result<Asked,
     let target = h1::target_parts(client.head);
     let named = model::judge_target(caller.models(), target.path, target.query).map_err(denied)?;
     if !client.framing.body.is_empty() {
-        return Ok(Asked::SeeBody { named });
+        return Ok(Asked::SeeBody { caller, named });
     }
     // Looking around asks no model; what changes something, or opens a line for more, must say which.
     let looks = matches!(client.head.method, Method::Get | Method::Head | Method::Options | Method::Delete);
     if named || (looks && !client.framing.upgrade) { Ok(Asked::Allowed) } else { Err(denied(model::MISSING)) }
 }
 
-async fn judge_body(
+/// Whether the body names models that the caller may ask, and one at all.
+///
+/// # Errors
+/// It does not, or it could not be read.
+pub async fn judge_body(
     core: &Core,
     caller: &Caller,
     route: &Route,
@@ -127,8 +131,15 @@ async fn judge_body(
         return Err(denied("model_unknown_body_too_large"));
     }
     let body = client.body.as_ref().map(|body| &*body.read).unwrap_or_default();
-    match model::judge_body(caller.models(), body).map_err(denied)? || named {
+    match model::judge_body(caller.models(), body, is_form(client.head)).map_err(denied)? || named {
         true => Ok(()),
         false => Err(denied(model::MISSING)),
     }
+}
+
+/// Whether the upstream may read the body as a form (x-www-form-urlencoded).
+fn is_form(head: &RequestHead) -> bool {
+    const FORM: &[u8] = b"application/x-www-form-urlencoded";
+    let is_one = |value: &[u8]| memchr::memmem::find(&value.to_ascii_lowercase(), FORM).is_some();
+    head.fields().any(|field| field.id == FieldId::ContentType && is_one(field.value))
 }

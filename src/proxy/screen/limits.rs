@@ -95,7 +95,10 @@ pub fn tell(core: &Core, route: &Route, client: &Client<'_>, exchange: &Exchange
 }
 
 fn applied<'s>(route: &'s Route, exchange: &Exchange<'s>) -> Applied<'s> {
-    Applied { of_route: &route.screen.limits, of_caller: exchange.caller_limits }
+    match route.screen.callers && exchange.caller.is_none() {
+        true => Applied::strangers(&route.screen.limits),
+        false => Applied { of_caller: exchange.caller_limits, ..Applied::route(&route.screen.limits) },
+    }
 }
 
 /// Addresses are those of clients, behind proxies that are trusted.
@@ -123,13 +126,15 @@ async fn wait<'s>(
             let until = Until::Gone(client.stream);
             let wait = Wait { timer: client.timer, deadline_ms, until };
             match wait.bound(std::future::pending::<()>()).await {
+                // The drain is over, and its end is not the request's time.
+                Err(ReadError::Expired) if client.timer.is_over() => Reason::Draining.into(),
                 Ok(()) | Err(ReadError::Expired) => return Ok(()),
                 Err(_) => Reason::ClientGone.into(),
             }
         }
     };
     let asker = asker(route, client, exchange.address, exchange.caller);
-    receipt.give_back(core.desk(exchange.started_us), limits, &asker, &mut exchange.seats);
+    receipt.give_back_late(core.desk(exchange.started_us), limits, &asker, &mut exchange.seats);
     Err(failure)
 }
 

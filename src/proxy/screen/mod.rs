@@ -1,7 +1,8 @@
 //! Screen: what a request must pass between its route and the cache. Each step is a file beside this one; the verdicts are
 //! those of `policy`.
 //!
-//! The order is that of cost and of who must not learn what: address, caller, limits, firewall.
+//! The order is that of cost and of who must not learn what: address, caller, limits, the model that a body names,
+//! firewall. A request whose key does not count is charged to limits by address, then refused; its body is not read.
 
 mod access;
 mod caller;
@@ -10,6 +11,8 @@ mod limits;
 pub mod overload;
 
 use std::sync::Arc;
+
+use caller::Asked;
 
 use super::core::{Core, CoreService};
 use super::exchange::{Client, Exchange};
@@ -55,8 +58,14 @@ pub async fn screen<'s>(
         return Ok(());
     }
     access::may_come(route, exchange.address)?;
-    caller::identify(core, service, route, client, exchange).await?;
+    let known = caller::identify(service, route, client, exchange);
     limits::admit(core, route, client, exchange).await?;
+    match known? {
+        Asked::Allowed => {}
+        Asked::SeeBody { caller, named } => {
+            Box::pin(caller::judge_body(core, caller, route, client, named)).await?;
+        }
+    }
     inspect::inspect(core, route, client, exchange).await
 }
 

@@ -1,6 +1,7 @@
 //! Callers: keys of the house in front of an origin that must never see one, and addresses that may come.
 
 mod access;
+mod harm;
 mod keys;
 mod leaks;
 mod limits;

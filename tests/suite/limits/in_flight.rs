@@ -1,8 +1,9 @@
 //! How many at once: requests of one key, and requests to one upstream. Whoever ends, however he ends, leaves his place.
 
+use crate::suite::h2::{H2, WINDOW};
 use crate::suite::harness::*;
 
-fn limited(origin: &Origin, most: u32) -> Config {
+fn limited(origin: &impl config::Endpoint, most: u32) -> Config {
     let table = format!("[[limit]]\nname = \"one\"\nin_flight = {most}\n[limits]\nmemory = \"1MiB\"");
     Config::to(origin).route("limits = [\"one\"]").more(&table)
 }
@@ -106,6 +107,27 @@ fn followers_are_in_flight() {
     peer.send("HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 1\r\n\r\nx");
     assert_eq!((leader.read_response().status, follower.read_response().status), (200, 200));
     eventually("both have left", || gateway.get("/held").status == 200);
+}
+
+/// A stored answer is in flight until its last byte is out, also where its reader takes it slowly.
+#[test]
+fn a_hit_is_in_flight_until_it_is_read() {
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 200000\r\n\r\n{}",
+        "x".repeat(200_000)
+    );
+    let origin = Origin::new().serve(move |_| answer.as_bytes().to_vec());
+    let gateway = limited(&origin, 1).cache("").start();
+    assert_eq!(gateway.get("/").status, 200);
+    let mut slow = H2::connect(&gateway);
+    slow.get(1, "/");
+    slow.head(1);
+    slow.take_data(1, WINDOW as usize);
+    assert_eq!(gateway.get("/").status, 429);
+    slow.open_windows(1, 200_000);
+    slow.take_data(1, 200_000 - WINDOW as usize);
+    eventually("the place is free", || gateway.get("/").status == 200);
+    assert_eq!(origin.take_requests().len(), 1);
 }
 
 /// One request too many to an upstream is 503, whoever asks; its place is free when the answer is complete.

@@ -1,5 +1,6 @@
 //! How often: what is admitted, what a refusal says, what waits, what a reload keeps.
 
+use crate::suite::h2::*;
 use crate::suite::harness::*;
 
 /// A limit of these lines that all requests have to pass.
@@ -113,6 +114,44 @@ fn who_leaves_the_line_is_forgotten() {
     next.silent_for(100);
 }
 
+/// A stream of HTTP/2 that is reset while it waits gives its time and its place in the line back.
+#[test]
+fn a_stream_that_is_reset_leaves_the_line() {
+    let origin = Origin::new().serve(|_| ok("x"));
+    let gateway = limited(&origin, "rate = \"1/m\"\ndelay = \"90s\"\nwaiting = 1").start();
+    let mut client = H2::connect(&gateway);
+    client.get(1, "/");
+    assert_eq!(client.message(1).status(), 200);
+    let mut other = gateway.client();
+    for stream in [3, 5, 7] {
+        client.get(stream, "/");
+        eventually("it waits", || gateway.metric("ringway_exchanges_active", &[]) == 1.0);
+        eventually("the line is full", || ask(&mut other, 1) == [429]);
+        client.send(Frame::reset(stream, CANCEL));
+        let gone = f64::from(stream / 2);
+        eventually("it has left", || gateway.metric("ringway_failures_total", &["reason=\"client_gone\""]) == gone);
+    }
+    let mut next = gateway.client();
+    next.send(get("/"));
+    next.silent_for(100);
+    assert_eq!(origin.take_requests().len(), 1);
+}
+
+/// A request that waits for its time when the drain ends is told so, and is not sent on.
+#[test]
+fn a_drain_ends_the_line() {
+    let origin = Origin::new().serve(|_| ok("x"));
+    let gateway = limited(&origin, "rate = \"1/m\"\ndelay = \"5m\"").server("drain = \"500ms\"").start();
+    let mut client = gateway.client();
+    assert_eq!(ask(&mut client, 1), [200]);
+    client.send(get("/"));
+    client.wait_delivered();
+    client.silent_for(100);
+    gateway.signal(rustix::process::Signal::TERM);
+    client.read_response().assert_failure(503);
+    assert_eq!(origin.take_requests().len(), 1);
+}
+
 /// Answers out of the cache are requests too.
 #[test]
 fn hits_count() {
@@ -146,6 +185,16 @@ fn a_dry_run_only_counts() {
     let gateway = limited(&origin, "rate = \"1/h\"\nburst = 1\ndry_run = true").start();
     assert_eq!(ask(&mut gateway.client(), 5), [200; 5]);
     assert_eq!((outcome(&gateway, "passed"), outcome(&gateway, "dry_run")), (2.0, 3.0));
+}
+
+/// A dry run makes nobody wait, and has no line that could be full.
+#[test]
+fn a_dry_run_delays_nobody() {
+    let origin = Origin::new().serve(|_| ok("x"));
+    let gateway = limited(&origin, "rate = \"1/m\"\ndelay = \"5m\"\nwaiting = 1\ndry_run = true").start();
+    let mut client = gateway.client();
+    assert_eq!(ask(&mut client, 8), [200; 8]);
+    assert_eq!((outcome(&gateway, "delayed"), outcome(&gateway, "dry_run")), (5.0, 2.0));
 }
 
 /// Requests are told apart by the parts of the key, and the status is the one that is configured.
