@@ -8,7 +8,7 @@ OWASP Core Rule Set at paranoia level 1 as Debian installs it, and (ringway alon
 Needs on the PATH: nginx, wrk, taskset, openssl; libnginx-mod-http-modsecurity and modsecurity-crs for the peer and the
 rule set: what is missing is left out. Loopback only.
 
-    cargo build --release && python3 benches/load/waf.py [--seconds 3] [--repeats 3] [--json FILE]
+    cargo build --release && python3 benches/load/waf.py [--seconds 3] [--repeats 3] [--json FILE] [--alone] [rules ...]
 """
 import argparse, json, pathlib, statistics, subprocess, sys, tempfile
 
@@ -97,8 +97,10 @@ def measure(folder, options):
     script.write_text(LUA.replace("BODY", body()))
     files, running = rule_files(folder), {}
     for name, file in files.items():
+        if options.rules and name not in (*options.rules, "no rules"):
+            continue
         running["ringway", name] = start_ringway(folder, origin_port, file)
-        if name not in ("100 rules", "500 rules") and (file is None or MODULE.exists()):
+        if not options.alone and name not in ("100 rules", "500 rules") and (file is None or MODULE.exists()):
             running["nginx", name] = start_nginx(folder, origin_port, file)
     figures = {which: [] for which in running}
     for repeat in range(options.repeats + 1):
@@ -121,6 +123,8 @@ def main():
     options.add_argument("--seconds", type=int, default=3)
     options.add_argument("--repeats", type=int, default=3)
     options.add_argument("--json", type=pathlib.Path, help="write the raw figures there")
+    options.add_argument("--alone", action="store_true", help="without the peer")
+    options.add_argument("rules", nargs="*", help="chained rule, 100 rules, 500 rules, CRS, PL 1; default: all")
     options = options.parse_args()
     if not compare.RINGWAY.exists():
         sys.exit(f"error: {compare.RINGWAY} is missing: cargo build --release")
