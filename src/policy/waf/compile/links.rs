@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use super::super::model::{self, Control, Operator, Selection, SetVar, Transform, Variable};
-use super::super::operator;
+use super::super::operator::{self, number};
 use super::edit::plain;
-use super::names::{Names, number};
+use super::names::Names;
 use super::program::{
     Ask, Disposition, Effect, Left, Link, Node, Number, Order, Right, Rule, TargetRemoval, Template, Values,
 };

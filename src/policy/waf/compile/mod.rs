@@ -19,7 +19,7 @@ use std::sync::Arc;
 use super::model::{self, Document, Mode, Place, Selection};
 use edit::{Edited, Step};
 use links::Builder;
-pub use names::{CAPTURE_SLOTS, number};
+pub use names::CAPTURE_SLOTS;
 pub use program::*;
 pub use sieve::Sieve;
 pub use targets::is_judged;

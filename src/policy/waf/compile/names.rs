@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::super::model::{self, Part, Variable};
+use super::super::operator::number;
 use super::program::{Piece, Template, Text, TxName};
 
 /// Slots of captures: TX.0 to TX.9.
@@ -91,35 +92,9 @@ impl Names {
 /// Names by slot, slots by name, texts by number.
 pub type Finished = (Box<[Box<[u8]>]>, HashMap<Box<[u8]>, usize>, Box<[Text]>);
 
-/// The number at the beginning of a text, as C's `atoi` reads it: blanks, a sign, digits; 0 where there is none. What does
-/// not fit is the largest that does.
-pub fn number(bytes: &[u8]) -> i64 {
-    let text = bytes.trim_ascii_start();
-    let (negative, digits) = match text.split_first() {
-        Some((b'-', rest)) => (true, rest),
-        Some((b'+', rest)) => (false, rest),
-        _ => (false, text),
-    };
-    let mut value = 0_i64;
-    for digit in digits.iter().take_while(|byte| byte.is_ascii_digit()) {
-        let digit = i64::from(digit - b'0');
-        value = value.saturating_mul(10);
-        value = if negative { value.saturating_sub(digit) } else { value.saturating_add(digit) };
-    }
-    value
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_read_as_c_does() {
-        for (text, value) in [("5", 5), (" +7x", 7), ("-3", -3), ("", 0), ("x1", 0), ("99999999999999999999", i64::MAX)]
-        {
-            assert_eq!(number(text.as_bytes()), value, "{text}");
-        }
-    }
 
     #[test]
     fn a_name_has_one_slot_whatever_its_case() {

@@ -5,13 +5,13 @@
 
 use std::net::SocketAddr;
 
-use super::super::compile::{is_judged, number};
+use super::super::compile::is_judged;
 use super::super::input::{HeadView, Input, json_path_matches, variable_name};
 use super::super::model::{
     AllowScope, Control, Disposition, Document, Effect, How, Item, Mode, Operator, Part, Rule, Selector, SetVar,
     Target, Text, Variable,
 };
-use super::super::operator::{self, Captures};
+use super::super::operator::{self, Captures, number};
 use super::super::transform;
 use super::Verdict;
 

@@ -4,9 +4,11 @@
 
 use std::collections::HashMap;
 
-use super::super::compile::{CAPTURE_SLOTS, Text, number};
+use super::super::compile::{CAPTURE_SLOTS, Text};
+use super::super::operator::number;
 
-/// Names that may come up while judging (`TX:header_name_%{tx.0}`): more are not kept. Above the number of arguments.
+/// Names that may come up while judging (`TX:header_name_%{tx.0}`): more are not kept. They are searched one by one, so there
+/// are fewer than there may be arguments; a rule that counts each name counts the first so many.
 const MADE_NAMES_MAX: usize = 1_280;
 /// Bytes of one value; the rest is cut.
 const VALUE_BYTES_MAX: usize = 64 * 1024;
