@@ -11,7 +11,7 @@ use super::route::Route;
 use super::service::Service;
 use crate::base::clock;
 use crate::cache::cache_status::Status;
-use crate::h1::{BodyDecoder, RequestFraming};
+use crate::h1::{BodyDecoder, BodyLength, RequestFraming};
 use crate::http::{FieldId, RequestHead};
 use crate::net::{Input, Stream, Timer};
 use crate::policy::limit::{Limit, Receipt, Seats};
@@ -267,6 +267,15 @@ impl Peer {
 }
 
 impl Client<'_> {
+    /// The whole body, where no byte of it is to be waited for; empty where there is none.
+    pub fn whole_body(&self) -> Option<&[u8]> {
+        match (self.framing.body, &self.body) {
+            (BodyLength::None, _) | (_, None) => Some(&[]),
+            (BodyLength::Length(length), Some(body)) => body.at_hand().get(..usize::try_from(length).ok()?),
+            _ => None,
+        }
+    }
+
     /// Whether the client understands chunked bodies and interim responses.
     pub fn is_modern(&self) -> bool {
         self.head.version.is_modern()

@@ -43,7 +43,7 @@ pub async fn fetch<'a>(
     let ask = Ask::new(core, service, route).ok_or(Failure::from(Reason::Internal))?;
     exchange.upstream = Some(&ask.upstream.name);
     exchange.upstream_started_us = Some(clock::now_us());
-    let (connection, head, upload) = match whole_body(client) {
+    let (connection, head, upload) = match client.whole_body().map(<[u8]>::len) {
         Some(length) => send_whole(&ask, client, exchange, length).await?,
         None => {
             client.progress.held.reach(core, upload_bytes(client))?;
@@ -59,18 +59,6 @@ pub async fn fetch<'a>(
 fn upload_bytes(client: &Client<'_>) -> u64 {
     let most = (bounds::BUFFER_BYTES_LARGE + bounds::KEPT_UPLOAD_BYTES_MAX) as u64;
     if let BodyLength::Length(length) = client.framing.body { length.min(most) } else { most }
-}
-
-/// Bytes of the body that are at hand and complete it, where that is so.
-fn whole_body(client: &Client<'_>) -> Option<usize> {
-    match (client.framing.body, &client.body) {
-        (BodyLength::None, _) | (_, None) => Some(0),
-        (BodyLength::Length(length), Some(body)) => {
-            let length = usize::try_from(length).ok()?;
-            (length <= body.at_hand().len()).then_some(length)
-        }
-        _ => None,
-    }
 }
 
 fn question<'q>(client: &'q Client<'_>, exchange: &'q Exchange<'_>, body: &'q [u8]) -> Question<'q> {

@@ -9,7 +9,6 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 
 use crate::base::clock;
-use crate::h1::BodyLength;
 use crate::http::{FieldId, RequestHead};
 use crate::net::task;
 use crate::policy::waf::compile::RuleSet;
@@ -57,7 +56,7 @@ async fn judge(
 ) -> Result<(), Failure> {
     let rules = guard.rules(core.index);
     transaction.begin_head(rules, &view(client, exchange));
-    let verdict = verdict(rules, transaction).await;
+    let verdict = verdict(core, rules, transaction).await;
     conclude(core, guard, exchange, transaction, verdict)?;
     refuse_ambiguous(client, guard)?;
     let has_body = !client.framing.body.is_empty() && transaction.wants_body(rules);
@@ -73,7 +72,7 @@ async fn judge(
     };
     let _seat = if seen.bytes.len() > LONG_BODY_BYTES { Some(Box::pin(seat(core)).await?) } else { None };
     transaction.begin_body(rules, &view(client, exchange), &seen.bytes, seen.whole);
-    let verdict = self::verdict(rules, transaction).await;
+    let verdict = self::verdict(core, rules, transaction).await;
     conclude(core, guard, exchange, transaction, verdict)
 }
 
@@ -105,16 +104,16 @@ async fn seat(core: &Core) -> Result<Seat<'_>, Failure> {
 }
 
 /// What the rules say. Where that takes long, others have their turns in between.
-async fn verdict(rules: &RuleSet, transaction: &mut Transaction) -> Verdict {
+async fn verdict(core: &Core, rules: &RuleSet, transaction: &mut Transaction) -> Verdict {
     match transaction.step(rules) {
         Some(verdict) => verdict,
-        None => Box::pin(verdict_in_turns(rules, transaction)).await,
+        None => Box::pin(verdict_in_turns(core, rules, transaction)).await,
     }
 }
 
-async fn verdict_in_turns(rules: &RuleSet, transaction: &mut Transaction) -> Verdict {
+async fn verdict_in_turns(core: &Core, rules: &RuleSet, transaction: &mut Transaction) -> Verdict {
     loop {
-        task::pause(1).await;
+        core.deadlines.give_way().await;
         if let Some(verdict) = transaction.step(rules) {
             return verdict;
         }
@@ -174,24 +173,15 @@ fn view<'a>(client: &Client<'a>, exchange: &'a Exchange<'_>) -> HeadView<'a> {
 
 /// Whether all of the body that is looked at is there without being read.
 fn is_at_hand(client: &Client<'_>, guard: &Guard) -> bool {
-    match (client.framing.body, &client.body) {
-        (BodyLength::Length(length), Some(body)) => {
-            length <= guard.terms.inspect_bytes && length <= body.at_hand().len() as u64
-        }
-        _ => false,
-    }
+    client.whole_body().is_some_and(|body| body.len() as u64 <= guard.terms.inspect_bytes)
 }
 
 /// What is there of the body, decoded where that is asked for.
 fn look_at<'b>(client: &'b Client<'_>, guard: &Guard) -> Result<Seen<'b>, Failure> {
-    let Some(body) = &client.body else { return Ok(Seen { bytes: Cow::Borrowed(&[]), whole: true }) };
     let most = usize::try_from(guard.terms.inspect_bytes).unwrap_or(usize::MAX);
-    let (bytes, whole) = match client.framing.body {
-        BodyLength::Length(length) if length <= body.at_hand().len() as u64 => {
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            (body.at_hand().get(..length).unwrap_or_default(), length <= most)
-        }
-        _ => (&*body.read, false),
+    let (bytes, whole) = match client.whole_body() {
+        Some(bytes) => (bytes, bytes.len() <= most),
+        None => (client.body.as_ref().map(|body| &*body.read).unwrap_or_default(), false),
     };
     if !whole && guard.terms.over == Over::Allow {
         return Ok(Seen { bytes: Cow::Borrowed(&[]), whole: false });
