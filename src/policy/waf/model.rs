@@ -56,11 +56,6 @@ pub enum Item {
         of: Selection,
         targets: Vec<Target>,
     },
-    /// `SecRuleUpdateActionById`: the actions that replace those of the rule's first link.
-    UpdateActions {
-        id: u64,
-        actions: RuleActions,
-    },
 }
 
 /// Which rules are meant.
@@ -96,7 +91,7 @@ pub struct Rule {
 /// What a rule does as a whole: written at the first link of a chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleActions {
-    /// 0 = none was given (an action that updates another rule).
+    /// 0 = none was given.
     pub id: u64,
     pub disposition: Disposition,
     /// `status:`; 403 where none is given.

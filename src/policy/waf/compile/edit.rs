@@ -4,7 +4,7 @@
 //! to skip to.
 
 use super::super::model::Operator;
-use super::super::model::{Disposition, Document, Item, Mode, Rule, RuleActions, Selection, Target, Text};
+use super::super::model::{Document, Item, Mode, Rule, Selection, Target, Text};
 use super::super::operator;
 use super::CompileError;
 
@@ -71,15 +71,6 @@ fn carry_out(steps: &mut [Step], change: Item, errors: &mut Vec<CompileError>) {
                 update_targets(steps, chosen, &targets);
             }
         }
-        Item::UpdateActions { id, actions } => {
-            for step in steps {
-                if let Step::Rule(rule) = step
-                    && rule.actions.id == id
-                {
-                    replace(&mut rule.actions, &actions);
-                }
-            }
-        }
         Item::Rule(_) | Item::Marker(_) | Item::Engine(_) | Item::BodyAccess(_) => {}
     }
 }
@@ -102,28 +93,6 @@ fn update_targets(steps: &mut [Step], chosen: impl Fn(&Rule) -> bool, targets: &
         {
             test.targets.extend_from_slice(targets);
         }
-    }
-}
-
-/// What the update names replaces what the rule has; its id stays.
-fn replace(old: &mut RuleActions, new: &RuleActions) {
-    old.disposition = match new.disposition {
-        Disposition::Pass if new.status.is_some() => old.disposition,
-        given => given,
-    };
-    old.log = new.log;
-    old.auditlog = new.auditlog;
-    old.status = new.status.or(old.status);
-    old.severity = new.severity.or(old.severity);
-    old.msg = new.msg.clone().or(old.msg.take());
-    old.rev = new.rev.clone().or(old.rev.take());
-    old.ver = new.ver.clone().or(old.ver.take());
-    old.skip_after = new.skip_after.clone().or(old.skip_after.take());
-    if new.skip > 0 {
-        old.skip = new.skip;
-    }
-    if !new.tags.is_empty() {
-        old.tags.clone_from(&new.tags);
     }
 }
 

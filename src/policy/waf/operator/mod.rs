@@ -170,16 +170,6 @@ impl Matcher {
             _ => 1,
         }
     }
-
-    /// A rough class of cost: 0 compare, 1 scan, 2 regex, 3 libinjection.
-    pub fn cost(&self) -> u8 {
-        match &self.kind {
-            Kind::Always | Kind::Never | Kind::Compare(_) | Kind::IpMatch(_) => 0,
-            Kind::Phrases(_) | Kind::ByteRange(_) | Kind::UrlEncoding | Kind::Utf8Encoding => 1,
-            Kind::Rx(_) => 2,
-            Kind::Sqli | Kind::Xss => 3,
-        }
-    }
 }
 
 #[cfg(test)]
