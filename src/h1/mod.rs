@@ -14,6 +14,8 @@ pub mod request;
 pub mod response;
 mod scan;
 pub mod target;
+#[cfg(test)]
+pub mod testing;
 mod trailer;
 
 pub use body::{BodyDecoder, BodyEncoder, Decoded, Eof, chunk_head};

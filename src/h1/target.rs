@@ -156,13 +156,10 @@ fn same_authority(scheme: Scheme, one: &[u8], two: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::h1::{HeadLimits, RequestParser};
+    use crate::h1::testing::request_head;
 
     fn head(line: &str) -> RequestHead {
-        let mut head = RequestHead::default();
-        let text = format!("{line} HTTP/1.1\r\nHost: from.host\r\n\r\n");
-        RequestParser::default().parse(text.as_bytes(), &HeadLimits::default(), &mut head).unwrap();
-        head
+        request_head(&format!("{line} HTTP/1.1\r\nHost: from.host\r\n\r\n"))
     }
 
     #[test]

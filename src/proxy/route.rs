@@ -340,13 +340,7 @@ fn push<'a>(out: &mut Vec<u8>, byte: u8, tail: &'a [u8]) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::h1::{HeadLimits, RequestParser};
-
-    fn head(text: &str) -> RequestHead {
-        let mut head = RequestHead::default();
-        RequestParser::default().parse(text.as_bytes(), &HeadLimits::default(), &mut head).expect("a head");
-        head
-    }
+    use crate::h1::testing::request_head as head;
 
     fn route(name: &str) -> Route {
         Route {

@@ -19,7 +19,7 @@ use crate::cache::object::Origin;
 use crate::cache::policy::{KeyPolicy, QueryKey};
 use crate::cache::store::Cache;
 use crate::cache::{CachePolicy, Content, Object};
-use crate::h1::{HeadLimits, RequestParser};
+use crate::h1::testing::request_head as head;
 use crate::http::{RequestHead, Version};
 use crate::plan::PurgeHook;
 use crate::stats::{CacheOutcome, Counter, NotStored, Pass};
@@ -41,12 +41,6 @@ fn state() -> Arc<AdminState> {
         draining: Arc::default(),
         cache: Arc::new(cache),
     })
-}
-
-fn head(text: &str) -> RequestHead {
-    let mut head = RequestHead::default();
-    RequestParser::default().parse(text.as_bytes(), &HeadLimits::default(), &mut head).expect("a head");
-    head
 }
 
 /// Where the answer to a request would be stored.

@@ -157,7 +157,7 @@ fn node(text: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::h1::{HeadLimits, RequestParser};
+    use crate::h1::testing::request_head;
     use proptest::prelude::*;
 
     fn set(ranges: &[&str]) -> AddressSet {
@@ -194,9 +194,7 @@ mod tests {
     }
 
     fn behind(how: ClientAddress, fields: &str) -> String {
-        let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-        let mut head = RequestHead::default();
-        RequestParser::default().parse(text.as_bytes(), &HeadLimits::default(), &mut head).unwrap();
+        let head = request_head(&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"));
         let proxies = set(&["10.0.0.0/8"]);
         behind_proxies(&head, how, ip("10.0.0.1"), |address| proxies.contains(address)).to_string()
     }

@@ -147,14 +147,11 @@ fn of_authorization(value: &[u8]) -> Option<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::h1::{HeadLimits, RequestParser};
+    use crate::h1::testing::request_head;
     use proptest::prelude::*;
 
     fn head(fields: &str) -> RequestHead {
-        let mut head = RequestHead::default();
-        let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-        RequestParser::default().parse(text.as_bytes(), &HeadLimits::default(), &mut head).unwrap();
-        head
+        request_head(&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"))
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Whose requests are counted together: the parts of a limit's key and their keyed hash.
 //!
-//! A key is only ever kept as a hash of 128 bits whose secret is made at start: nobody can aim at the cell of another
+//! A key is only ever kept as a hash of 128 bits whose seed is made at start: nobody can aim at the cell of another
 //! one, and no credential stays in memory. Hashing formats nothing and allocates nothing.
 
 use std::hash::{BuildHasher, Hasher};
@@ -56,10 +56,10 @@ pub struct Key {
     pub(super) print: u64,
 }
 
-/// The secret of the hashes of one table.
-pub(super) struct Secret([RandomState; 2]);
+/// The seed of the hashes of one table.
+pub(super) struct Seed([RandomState; 2]);
 
-impl Secret {
+impl Seed {
     /// A new one.
     pub fn new() -> Self {
         Self([RandomState::new(), RandomState::new()])
@@ -135,23 +135,20 @@ fn field<'a>(head: &'a RequestHead, name: &'a str) -> impl Iterator<Item = &'a [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::h1::{HeadLimits, RequestParser};
+    use crate::h1::testing::request_head;
 
     fn head(fields: &str) -> RequestHead {
-        let mut head = RequestHead::default();
-        let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-        RequestParser::default().parse(text.as_bytes(), &HeadLimits::default(), &mut head).unwrap();
-        head
+        request_head(&format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n"))
     }
 
     #[test]
     fn what_counts_together_has_one_key_and_nothing_else_has() {
-        let secret = Secret::new();
+        let seed = Seed::new();
         let (plain, alice, bob) = (head(""), head("Authorization: Bearer a\r\n"), head("X-Api-Key: b\r\n"));
         let (team, other) = (head("X-Team: red\r\nx-team: blue\r\n"), head("x-team: redblue\r\n"));
         let of = |parts: &[KeyPart], address: &str, caller, head| {
             let asker = Asker { address: address.parse().unwrap(), caller, route: "r", head: Some(head) };
-            secret.key(1, parts, Prefixes { v4: 24, v6: 64 }, &asker)
+            seed.key(1, parts, Prefixes { v4: 24, v6: 64 }, &asker)
         };
         use KeyPart::*;
         assert_eq!(of(&[Address], "10.0.0.1", None, &plain), of(&[Address], "10.0.0.2", Some("x"), &alice));
@@ -174,7 +171,7 @@ mod tests {
     fn limits_and_tables_have_keys_of_their_own() {
         let asker = Asker { address: IpAddr::from([10, 0, 0, 1]), caller: None, route: "", head: None };
         let prefixes = Prefixes { v4: 32, v6: 64 };
-        let (one, two) = (Secret::new(), Secret::new());
+        let (one, two) = (Seed::new(), Seed::new());
         assert_ne!(
             one.key(1, &[KeyPart::Address], prefixes, &asker),
             one.key(2, &[KeyPart::Address], prefixes, &asker)

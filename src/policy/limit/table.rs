@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release, SeqCst};
 use std::sync::atomic::fence;
 
-use super::key::{Asker, Key, KeyPart, Prefixes, Secret};
+use super::key::{Asker, Key, KeyPart, Prefixes, Seed};
 use super::rate::{Rate, Taken};
 
 /// Cells of a bucket.
@@ -44,14 +44,14 @@ struct Bucket {
 /// The table. 16 bytes per cell, all of it taken when it is made.
 pub struct Table {
     buckets: Box<[Bucket]>,
-    secret: Secret,
+    seed: Seed,
     /// Cores that lease from it.
     cores: u64,
     bytes: u64,
 }
 
 impl std::fmt::Debug for Table {
-    /// Without the secret of its hashes.
+    /// Without the seed of its hashes.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Table {{ bytes: {}, cores: {} }}", self.bytes, self.cores)
     }
@@ -118,7 +118,7 @@ impl Table {
         let bucket =
             |_| Bucket { tags: [const { AtomicU64::new(EMPTY) }; WAYS], words: [const { AtomicU64::new(0) }; WAYS] };
         let buckets = (0..count).map(bucket).collect();
-        Arc::new(Self { buckets, secret: Secret::new(), cores: cores.max(1) as u64, bytes })
+        Arc::new(Self { buckets, seed: Seed::new(), cores: cores.max(1) as u64, bytes })
     }
 
     /// The memory it was made for.
@@ -128,7 +128,7 @@ impl Table {
 
     /// The key of a request under the limit with this number.
     pub fn key(&self, limit: u64, parts: &[KeyPart], prefixes: Prefixes, asker: &Asker<'_>) -> Key {
-        self.secret.key(limit, parts, prefixes, asker)
+        self.seed.key(limit, parts, prefixes, asker)
     }
 
     fn bucket(&self, key: Key) -> &Bucket {
